@@ -1,0 +1,1 @@
+//! Spans and diagnostics: whatever points into a source.

@@ -1,0 +1,1 @@
+//! The dimension algebra: terms, unification, freezing, explanations.

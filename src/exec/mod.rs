@@ -1,0 +1,1 @@
+//! Schedules, and the devices that run them.

@@ -1,0 +1,1 @@
+//! The program: modules, values, params, the table of dims, propagation.

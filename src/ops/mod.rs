@@ -1,0 +1,1 @@
+//! The operator set: one file per operator or family.

@@ -1,0 +1,1 @@
+//! Groups, plans, selection, shrink, masked, verification.

@@ -1,0 +1,1 @@
+//! Host tensors: data types, extents, mapped files, tolerances.
