@@ -1,1 +1,94 @@
-//! The operator set: one file per operator or family.
+//! The operator set: one file per operator or family, and the table that names them all.
+//!
+//! An operator's file holds its attributes, its dimension rule (shape, coupling and check at once), its cost, its
+//! reference execution, and what removing positions does to its meaning (`masked`).
+mod attr;
+mod context;
+mod expr;
+mod table;
+pub mod index;
+pub mod window;
+
+mod batch_norm;
+mod binary;
+mod concat;
+mod conv;
+mod linear;
+mod matmul;
+mod opaque;
+mod reduce;
+mod reshape;
+mod unary;
+
+pub use attr::{Attr, Attrs, Kind};
+pub use context::{
+    AttrDims, Eval, EvalError, Handle, Mask, Operand, Rule, RuleError, Shape, ValueType, View, broadcast, normalize_axis,
+};
+pub use expr::{Expr, ExprError, quoted};
+pub use table::{Binary, Op, Reduce, Unary};
+
+use crate::tensor::{Extent, Tensor};
+use std::ops::RangeInclusive;
+
+/// An attribute that an operator knows: its name and what it holds.
+pub type AttrSpec = (&'static str, Kind);
+
+/// What a parameter's axis is to the operator that consumes it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Output channels of a contraction's weight.
+    Out,
+    /// Input channels of a contraction's weight.
+    In,
+    /// The channels of a depthwise convolution's weight: in and out at once.
+    Depthwise,
+    /// A normalization's scale.
+    Scale,
+    /// Added after a contraction or a normalization.
+    Bias,
+    /// Running statistics of a normalization.
+    Statistic,
+    /// The width of an embedding table.
+    Table,
+    /// The rows of a table, addressed by index.
+    Index,
+    /// A kernel's window.
+    Window,
+    /// Anything else (an element-wise factor, a mask).
+    Other,
+}
+
+/// How an operator consumes one of its operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It is data; each axis has a role if the operand is a parameter.
+    Roles(Vec<Role>),
+    /// The operator only moves or converts the elements: who consumes the result decides.
+    Seen,
+}
+
+/// What an operator must say of itself. Nothing has a default that could be wrong.
+pub trait Operator: Sync {
+    /// The attributes it knows.
+    fn attrs(&self) -> &'static [AttrSpec];
+    /// How many operands it takes (absent optional ones in the middle count).
+    fn operands(&self) -> RangeInclusive<usize>;
+    /// The dimension rule: states equations between the axes of operands and results, and the results' types.
+    fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError>;
+    /// Multiply-accumulates of one execution, as a polynomial in the run-time symbols. Element-wise work counts 0.
+    fn macs(&self, view: &View<'_>) -> Extent;
+    /// The reference execution: slow and obvious.
+    fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError>;
+    /// The operation in the masked program, where operands still have their removed positions.
+    ///
+    /// *Exact* operators that treat the removed axis apart emit themselves; those that sum, take maxima or statistics
+    /// over it first fill the removed positions with the identity, or are rewritten over the survivors.
+    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle>;
+    /// How operand `k` is consumed.
+    fn usage(&self, view: &View<'_>, k: usize) -> Use;
+}
+
+/// All axes of operand `k` in one role.
+pub fn all_axes(view: &View<'_>, k: usize, role: Role) -> Use {
+    Use::Roles(vec![role; view.operands.get(k).and_then(|o| o.as_ref()).map_or(0, |s| s.axes.len())])
+}

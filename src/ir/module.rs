@@ -1,0 +1,278 @@
+//! The module: what was written, and nothing derived.
+use crate::diag::{Place, Source, Span};
+use crate::dims::Cause;
+use crate::ops::{Attrs, Expr, ExprError, Op};
+use crate::tensor::{DType, Extent, Tensor};
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A value of a module: index into [`Module::values`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+/// An operation of a module: index into [`Module::nodes`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl ValueId {
+    /// The index.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeId {
+    /// The index.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Element type and axes of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Type {
+    /// Element type.
+    pub dtype: DType,
+    /// One dimension expression per axis; none where the rank is unknown.
+    pub axes: Option<Vec<Expr>>,
+}
+
+impl Type {
+    /// A type of plain numbers.
+    pub fn of(tensor: &Tensor) -> Type {
+        Type { dtype: tensor.dtype, axes: Some(tensor.shape.iter().map(|n| Expr::Num(*n as i64)).collect()) }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub enum Def {
+    /// An input of the model.
+    Input,
+    /// A parameter, whose elements live in the weights file.
+    Param(Tensor),
+    /// A constant of the program text.
+    Const(Tensor),
+    /// A result of an operation.
+    Result(NodeId, usize),
+}
+
+/// A value: named, typed, defined once.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The name, without sigil; unique among the module's values.
+    pub name: Arc<str>,
+    /// The stated type; a result may have none.
+    pub ty: Option<Type>,
+    /// Where it comes from.
+    pub def: Def,
+    /// Where it is defined.
+    pub span: Span,
+}
+
+impl Value {
+    /// The elements of a parameter or constant.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match &self.def {
+            Def::Param(tensor) | Def::Const(tensor) => Some(tensor),
+            Def::Input | Def::Result(..) => None,
+        }
+    }
+}
+
+/// An operation.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The operator.
+    pub op: Op,
+    /// The operands; none where an optional one is absent.
+    pub operands: Vec<Option<ValueId>>,
+    /// The results; none where one is not used.
+    pub results: Vec<Option<ValueId>>,
+    /// The attributes.
+    pub attrs: Attrs,
+    /// The node's name in the file it came from.
+    pub name: Option<Arc<str>>,
+    /// What else rode along with the node (domain, doc string, metadata), by key.
+    pub meta: Vec<(Arc<str>, Arc<str>)>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What a name in the table of dims stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DimDef {
+    /// `dim a = 64`
+    Fixed(i64),
+    /// `dim N = ?`: known at run time only.
+    Runtime,
+    /// `dim c = a + b`: a term over names above it.
+    Term(Expr),
+}
+
+/// The names of dims and run-time symbols, in order of definition.
+pub type DimTable = IndexMap<Arc<str>, DimDef>;
+
+/// Where a module was read from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A text.
+    Text(Arc<Source>),
+    /// A file without lines, by its path.
+    File(String),
+}
+
+/// A program: dims, inputs, params, operations in an order in which they can run, outputs.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The model's name.
+    pub name: Arc<str>,
+    /// Named dims and run-time symbols.
+    pub dims: DimTable,
+    /// Where each name of the table is defined.
+    pub dim_spans: HashMap<Arc<str>, Span>,
+    /// All values.
+    pub values: Vec<Value>,
+    /// All operations, each after what it uses.
+    pub nodes: Vec<Node>,
+    /// Inputs, in order.
+    pub inputs: Vec<ValueId>,
+    /// Outputs, in order, each with its type as the file stated it.
+    pub outputs: Vec<(ValueId, Option<Type>)>,
+    /// What else rode along with the file (opset, producer, metadata), by key.
+    pub meta: Vec<(Arc<str>, Arc<str>)>,
+    /// Where it was read from.
+    pub origin: Origin,
+}
+
+impl Module {
+    /// An empty module.
+    pub fn new(name: &str, origin: Origin) -> Module {
+        Module {
+            name: name.into(),
+            dims: DimTable::new(),
+            dim_spans: HashMap::new(),
+            values: vec![],
+            nodes: vec![],
+            inputs: vec![],
+            outputs: vec![],
+            meta: vec![],
+            origin,
+        }
+    }
+    /// The value of that id.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.at()]
+    }
+    /// The operation of that id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.at()]
+    }
+    /// Adds a value.
+    pub fn add_value(&mut self, name: impl Into<Arc<str>>, ty: Option<Type>, def: Def, span: Span) -> ValueId {
+        let id = ValueId(self.values.len() as u32);
+        if matches!(def, Def::Input) {
+            self.inputs.push(id);
+        }
+        self.values.push(Value { name: name.into(), ty, def, span });
+        id
+    }
+    /// Adds a parameter.
+    pub fn add_param(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        self.add_value(name, Some(Type::of(&tensor)), Def::Param(tensor), Span::default())
+    }
+    /// Adds a constant.
+    pub fn add_const(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        self.add_value(name, Some(Type::of(&tensor)), Def::Const(tensor), Span::default())
+    }
+    /// Adds an operation and its results, given their names and stated types.
+    pub fn add_node(&mut self, mut node: Node, results: Vec<Option<(Arc<str>, Option<Type>)>>) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        node.results = results
+            .into_iter()
+            .enumerate()
+            .map(|(k, result)| result.map(|(name, ty)| self.add_value(name, ty, Def::Result(id, k), node.span)))
+            .collect();
+        self.nodes.push(node);
+        id
+    }
+    /// Params and constants, in the order of their definition.
+    pub fn tensors(&self) -> impl Iterator<Item = (ValueId, &Tensor)> {
+        self.values.iter().enumerate().filter_map(|(i, v)| Some((ValueId(i as u32), v.tensor()?)))
+    }
+    /// The operations that use each value (with the operand's place), in program order; indexed by value.
+    pub fn users(&self) -> Vec<Vec<(NodeId, usize)>> {
+        let mut users = vec![vec![]; self.values.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            for (k, operand) in node.operands.iter().enumerate() {
+                if let Some(v) = operand {
+                    users[v.at()].push((NodeId(i as u32), k));
+                }
+            }
+        }
+        users
+    }
+    /// The extents of all names in the table of dims.
+    pub fn extents(&self) -> Result<HashMap<Arc<str>, Extent>, ExprError> {
+        let mut all: HashMap<Arc<str>, Extent> = HashMap::new();
+        for (name, def) in &self.dims {
+            let extent = match def {
+                DimDef::Fixed(n) => Extent::from(*n),
+                DimDef::Runtime => Extent::symbol(name),
+                DimDef::Term(expr) => expr.extent(&|n| all.get(n).cloned())?,
+            };
+            all.insert(name.clone(), extent);
+        }
+        Ok(all)
+    }
+    /// A name that no value has yet, made from `base`.
+    pub fn fresh_name(&self, base: &str) -> Arc<str> {
+        let taken: std::collections::HashSet<&str> = self.values.iter().map(|v| &*v.name).collect();
+        (0..)
+            .map(|i| if i == 0 { base.to_string() } else { format!("{base}.{i}") })
+            .find(|name| !taken.contains(&name[..]))
+            .unwrap_or_default()
+            .into()
+    }
+    /// The cause to give for what operation `id` states.
+    pub fn node_cause(&self, id: NodeId) -> Cause {
+        Cause(id.0)
+    }
+    /// The cause to give for what the declaration of a value states.
+    pub fn value_cause(&self, id: ValueId) -> Cause {
+        Cause(self.nodes.len() as u32 + id.0)
+    }
+    /// Where a cause is, and what it is in a few words.
+    pub fn cause(&self, cause: Cause) -> (Place, String) {
+        let at = cause.0 as usize;
+        match at.checked_sub(self.nodes.len()) {
+            None => (self.node_place(NodeId(cause.0)), format!("`{}`", self.nodes[at].op.name())),
+            Some(v) if v < self.values.len() => {
+                let value = &self.values[v];
+                let kind = match value.def {
+                    Def::Input => "input",
+                    Def::Param(_) => "param",
+                    Def::Const(_) => "const",
+                    Def::Result(..) => "value",
+                };
+                (self.place(value.span, &format!("{kind} `{}`", value.name)), format!("{kind} `{}`", value.name))
+            }
+            Some(_) => (self.place(Span::default(), "plan"), "the plan".into()),
+        }
+    }
+    /// A place in the module's origin: a span of its text, or a part named in words.
+    pub fn place(&self, span: Span, part: &str) -> Place {
+        match &self.origin {
+            Origin::Text(source) => Place::Text(source.clone(), span),
+            Origin::File(path) => Place::Part(path.clone(), part.to_string()),
+        }
+    }
+    /// Where an operation is.
+    pub fn node_place(&self, id: NodeId) -> Place {
+        let node = self.node(id);
+        let name = node.name.as_deref().filter(|n| !n.is_empty()).map(str::to_string);
+        let name = name.or_else(|| node.results.iter().flatten().next().map(|v| self.value(*v).name.to_string()));
+        self.place(node.span, &format!("node `{}`", name.unwrap_or_default()))
+    }
+}

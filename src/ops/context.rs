@@ -1,0 +1,340 @@
+//! What an operator sees: of dimensions in its rule, of shapes in its cost, of tensors in its reference, and of the
+//! masked program under construction.
+use super::{Attrs, Expr, ExprError, Op};
+use crate::dims::{Applied, Cause, Dim, Dims, Mismatch, Reason};
+use crate::tensor::{DType, Extent, Tensor, TensorError};
+
+/// An operand in a dimension rule.
+#[derive(Copy, Clone)]
+pub struct Operand<'a> {
+    /// Element type.
+    pub dtype: DType,
+    /// One dim per axis.
+    pub axes: &'a [Dim],
+    /// The elements, where the operand is a parameter or constant.
+    pub value: Option<&'a Tensor>,
+}
+
+/// Type and dims of a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueType {
+    /// Element type.
+    pub dtype: DType,
+    /// One dim per axis; none where the rank is unknown.
+    pub axes: Option<Vec<Dim>>,
+}
+
+/// An attribute that is an extent: item `index` of attribute `name` is the sum of the extents of `dims`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttrDims {
+    /// The attribute.
+    pub name: &'static str,
+    /// Which item of the list; none where the attribute is no list.
+    pub index: Option<usize>,
+    /// The dims whose extents are added (none: 0).
+    pub dims: Vec<Dim>,
+}
+
+/// Why a rule does not hold. The caller adds the operator and the place.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RuleError {
+    /// Two extents that must be equal are not.
+    #[error("{0}")]
+    Mismatch(#[from] Mismatch),
+    /// An attribute's expression cannot be evaluated.
+    #[error("{0}")]
+    Expr(#[from] ExprError),
+    /// Anything else that is wrong.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// One application of a dimension rule.
+pub struct Rule<'a> {
+    /// The algebra.
+    pub dims: &'a mut Dims,
+    /// The operation's attributes.
+    pub attrs: &'a Attrs,
+    /// The operands; none where an optional one is absent.
+    pub operands: &'a [Option<Operand<'a>>],
+    /// The extents that the results' types state, where they do.
+    pub stated: &'a [Option<Vec<Extent>>],
+    /// What to give as the cause of each equation.
+    pub cause: Cause,
+    /// Extents of named dims.
+    pub lookup: &'a dyn Fn(&str) -> Option<Extent>,
+    /// Filled by the rule: the results.
+    pub results: Vec<ValueType>,
+    /// Filled by the rule: attributes that shrink with dims.
+    pub attr_dims: Vec<AttrDims>,
+    /// Filled by the rule: operands whose *values* are positions along a dim.
+    pub indices: Vec<(usize, Dim)>,
+}
+
+impl<'a> Rule<'a> {
+    /// Operand `k`, which must be there.
+    pub fn operand(&self, k: usize) -> Result<Operand<'a>, RuleError> {
+        self.optional(k).ok_or_else(|| RuleError::Wrong(format!("operand {k} is missing")))
+    }
+    /// Operand `k`, if it is there.
+    pub fn optional(&self, k: usize) -> Option<Operand<'a>> {
+        self.operands.get(k).copied().flatten()
+    }
+    /// The extents that the type of result `k` states, if it does.
+    pub fn stated(&self, k: usize) -> Option<&'a [Extent]> {
+        self.stated.get(k).and_then(|s| s.as_deref())
+    }
+    /// An error of the rule's own.
+    pub fn wrong<T>(&self, message: impl Into<String>) -> Result<T, RuleError> {
+        Err(RuleError::Wrong(message.into()))
+    }
+    /// The extents of attribute `name` (one, or a list).
+    pub fn extents(&self, name: &str) -> Result<Option<Vec<Extent>>, RuleError> {
+        let Some(exprs) = self.attrs.exprs(name) else { return Ok(None) };
+        let all: Result<Vec<Extent>, ExprError> = exprs.into_iter().map(|e| e.extent(self.lookup)).collect();
+        Ok(Some(all?))
+    }
+    /// The single extent of attribute `name`.
+    pub fn extent(&self, name: &str) -> Result<Option<Extent>, RuleError> {
+        Ok(self.extents(name)?.and_then(|all| all.into_iter().next()))
+    }
+    /// Attribute `axis`-like `name`, counted from the front; `default` where it is absent.
+    pub fn axis(&self, name: &str, default: i64, rank: usize) -> Result<usize, RuleError> {
+        normalize_axis(self.attrs.int_or(name, default), rank)
+    }
+    /// Equates two dims, with this operation as the cause.
+    pub fn equate(&mut self, a: Dim, b: Dim) -> Result<(), RuleError> {
+        Ok(self.dims.equate(a, b, self.cause)?)
+    }
+    /// Freezes a dim, with this operation as the cause.
+    pub fn freeze(&mut self, d: Dim, reason: Reason) {
+        self.dims.freeze(d, reason, self.cause);
+    }
+    /// Applies a rule in the notation of [`Dims::apply`].
+    pub fn apply(&mut self, rule: &str, operands: &[&[Dim]], given: &[(&str, Dim)]) -> Result<Applied, RuleError> {
+        Ok(self.dims.apply(rule, operands, given, self.cause)?)
+    }
+    /// The known extent of a dim, if it is no run-time extent.
+    pub fn known(&self, d: Dim) -> Option<i64> {
+        self.dims.extent(d).known()
+    }
+    /// Adds a result.
+    pub fn result(&mut self, dtype: DType, axes: Vec<Dim>) {
+        self.results.push(ValueType { dtype, axes: Some(axes) });
+    }
+    /// A result of the same type and dims as operand `k`.
+    pub fn result_like(&mut self, k: usize) -> Result<(), RuleError> {
+        let operand = self.operand(k)?;
+        self.result(operand.dtype, operand.axes.to_vec());
+        Ok(())
+    }
+    /// Item `index` of attribute `name` is the sum of the extents of `dims`.
+    pub fn attr_is(&mut self, name: &'static str, index: Option<usize>, dims: Vec<Dim>) {
+        self.attr_dims.push(AttrDims { name, index, dims });
+    }
+    /// The dims that operands `k...` have together under numpy's broadcasting.
+    pub fn broadcast(&mut self, operands: &[&[Dim]]) -> Result<Vec<Dim>, RuleError> {
+        broadcast(self.dims, operands, self.cause)
+    }
+}
+
+/// Numpy's broadcasting, aligned at the right: an axis whose extent is literally 1 goes along with the other's.
+pub fn broadcast(dims: &mut Dims, operands: &[&[Dim]], cause: Cause) -> Result<Vec<Dim>, RuleError> {
+    let rank = operands.iter().map(|o| o.len()).max().unwrap_or(0);
+    let mut result = vec![];
+    for at in 0..rank {
+        let mut chosen: Option<Dim> = None;
+        for operand in operands {
+            let Some(i) = (at + operand.len()).checked_sub(rank) else { continue };
+            let d = operand[i];
+            chosen = Some(match chosen {
+                None => d,
+                Some(c) if dims.extent(c).known() == Some(1) && dims.extent(d).known() != Some(1) => d,
+                Some(c) if dims.extent(d).known() == Some(1) && dims.extent(c).known() != Some(1) => c,
+                Some(c) => {
+                    dims.equate(c, d, cause)?;
+                    c
+                }
+            });
+        }
+        result.extend(chosen);
+    }
+    Ok(result)
+}
+
+/// An axis counted from the front; negative ones count from the back.
+pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, RuleError> {
+    let at = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(at)
+        .ok()
+        .filter(|at| *at < rank)
+        .ok_or_else(|| RuleError::Wrong(format!("axis {axis} of a value of rank {rank}")))
+}
+
+/// Type and extents of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Element type.
+    pub dtype: DType,
+    /// One extent per axis.
+    pub axes: Vec<Extent>,
+}
+
+impl Shape {
+    /// The number of elements.
+    pub fn count(&self) -> Extent {
+        product(&self.axes)
+    }
+}
+
+/// The product of extents; where it does not fit, the largest number there is.
+pub fn product(axes: &[Extent]) -> Extent {
+    axes.iter()
+        .try_fold(Extent::from(1i64), |all, e| all.checked_mul(e))
+        .unwrap_or_else(|| Extent::from(i64::MAX))
+}
+
+/// An operation with its shapes: what cost and roles look at.
+pub struct View<'a> {
+    /// The attributes; extents in them may be expressions.
+    pub attrs: &'a Attrs,
+    /// The operands' shapes; none where one is absent or its rank is unknown.
+    pub operands: &'a [Option<Shape>],
+    /// The results' shapes.
+    pub results: &'a [Option<Shape>],
+}
+
+impl View<'_> {
+    /// The shape of operand `k`.
+    pub fn operand(&self, k: usize) -> Option<&Shape> {
+        self.operands.get(k).and_then(|o| o.as_ref())
+    }
+    /// The elements of result `k`; 0 where its rank is unknown.
+    pub fn result_count(&self, k: usize) -> Extent {
+        self.results.get(k).and_then(|r| r.as_ref()).map_or(Extent::from(0i64), Shape::count)
+    }
+    /// Extent `axis` of operand `k`; 1 where it is absent.
+    pub fn extent(&self, k: usize, axis: usize) -> Extent {
+        self.operand(k).and_then(|s| s.axes.get(axis)).cloned().unwrap_or(Extent::from(1i64))
+    }
+}
+
+/// One execution by the reference.
+pub struct Eval<'a> {
+    /// The attributes, every expression a number.
+    pub attrs: &'a Attrs,
+    /// The operands; none where an optional one is absent.
+    pub operands: &'a [Option<&'a Tensor>],
+    /// Types and shapes of the results, as the rule gives them for these operands.
+    pub results: &'a [(DType, Vec<usize>)],
+}
+
+/// Why the reference cannot run an operation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// A tensor of the wrong type or size.
+    #[error("{0}")]
+    Tensor(#[from] TensorError),
+    /// What is not supported, or wrong in the operands.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl<'a> Eval<'a> {
+    /// Operand `k`, which must be there.
+    pub fn operand(&self, k: usize) -> Result<&'a Tensor, EvalError> {
+        self.optional(k).ok_or_else(|| EvalError::Wrong(format!("operand {k} is missing")))
+    }
+    /// Operand `k`, if it is there.
+    pub fn optional(&self, k: usize) -> Option<&'a Tensor> {
+        self.operands.get(k).copied().flatten()
+    }
+    /// Type and shape of result `k`.
+    pub fn result(&self, k: usize) -> Result<(DType, &[usize]), EvalError> {
+        self.results
+            .get(k)
+            .map(|(dtype, shape)| (*dtype, &shape[..]))
+            .ok_or_else(|| EvalError::Wrong(format!("result {k} has no known shape")))
+    }
+    /// An axis attribute, counted from the front.
+    pub fn axis(&self, name: &str, default: i64, rank: usize) -> Result<usize, EvalError> {
+        normalize_axis(self.attrs.int_or(name, default), rank).map_err(|e| EvalError::Wrong(e.to_string()))
+    }
+}
+
+/// A value of the masked program under construction.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Handle(pub u32);
+
+/// The masked program under construction, at one operation of the original.
+///
+/// Operands keep the original's shapes; some positions of some axes are *lost*: what stands there means nothing.
+pub trait Mask {
+    /// How many operands the operation has.
+    fn operand_count(&self) -> usize;
+    /// The value of operand `k` in the masked program.
+    fn operand(&self, k: usize) -> Option<Handle>;
+    /// Rank of operand `k`.
+    fn rank(&self, k: usize) -> usize;
+    /// Rank of result `k`.
+    fn result_rank(&self, k: usize) -> usize;
+    /// The original's attributes.
+    fn attrs(&self) -> &Attrs;
+    /// The operation's operator.
+    fn op(&self) -> Op;
+    /// Extent of an axis of operand `k` and how many of its positions are kept, if some are lost.
+    fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)>;
+    /// `value` (of the shape of operand `k`) with the lost positions of the given axes replaced.
+    fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle;
+    /// An operation with one result.
+    fn emit(&mut self, op: Op, operands: &[Option<Handle>], attrs: Attrs) -> Handle;
+    /// A scalar of the element type of operand `k`.
+    fn scalar(&mut self, k: usize, value: f32) -> Handle;
+    /// The original operation on other operands.
+    fn same(&mut self, operands: &[Option<Handle>]) -> Vec<Handle>;
+}
+
+impl dyn Mask + '_ {
+    /// The original operation on its own operands: exact, whatever is lost.
+    pub fn apart(&mut self) -> Vec<Handle> {
+        let operands: Vec<Option<Handle>> = (0..self.operand_count()).map(|k| self.operand(k)).collect();
+        self.same(&operands)
+    }
+    /// The original operation after filling the lost positions of some axes of some operands.
+    pub fn filled(&mut self, fills: &[(usize, &[usize], f32)]) -> Vec<Handle> {
+        let mut operands: Vec<Option<Handle>> = (0..self.operand_count()).map(|k| self.operand(k)).collect();
+        for (k, axes, identity) in fills {
+            if let Some(value) = operands[*k] {
+                operands[*k] = Some(self.fill(value, *k, axes, *identity));
+            }
+        }
+        self.same(&operands)
+    }
+    /// By how much a mean over `axes` of operand `k` with its lost positions filled with 0 is too small.
+    pub fn survivors(&self, k: usize, axes: &[usize]) -> f32 {
+        let ratio: f64 =
+            axes.iter().filter_map(|a| self.lost(k, *a)).map(|(all, kept)| all as f64 / kept as f64).product();
+        ratio as f32
+    }
+    /// The mean over `axes` (kept in the result with extent 1) of `value`, which has the shape of operand `k`:
+    /// over the survivors.
+    pub fn mean(&mut self, value: Handle, k: usize, axes: &[usize]) -> Handle {
+        let value = self.fill(value, k, axes, 0.0);
+        let attrs = Attrs::new()
+            .with("axes", super::Attr::ints(axes.iter().map(|a| *a as i64)))
+            .with("keep_dims", super::Attr::Bool(true));
+        let mean = self.emit(Op::Reduce(super::table::Reduce::Mean), &[Some(value)], attrs);
+        let ratio = self.survivors(k, axes);
+        if ratio == 1.0 {
+            return mean;
+        }
+        let ratio = self.scalar(k, ratio);
+        self.emit(Op::Binary(super::table::Binary::Mul), &[Some(mean), Some(ratio)], Attrs::new())
+    }
+}
+
+/// An attribute's expression with every name replaced by its number.
+pub fn resolve(expr: &Expr, lookup: &dyn Fn(&str) -> Option<Extent>) -> Result<i64, ExprError> {
+    let extent = expr.extent(lookup)?;
+    extent.known().ok_or_else(|| ExprError::Unknown(extent.to_string().into()))
+}

@@ -1,0 +1,77 @@
+//! The table: one line an operator.
+use super::Operator;
+use super::*;
+
+/// Makes the enum of all operators, and name look-up both ways.
+macro_rules! operators {
+    (one { $($one:ident $file:ident $name:literal)* } families { $($family:ident $module:ident)* }) => {
+        /// An operator.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum Op { $($one,)* $($family($family),)* }
+        $(pub use super::$module::$family;)*
+        impl Op {
+            /// What the operator says of itself.
+            pub fn operator(self) -> &'static dyn Operator {
+                match self { $(Op::$one => &super::$file::$one,)* $(Op::$family(member) => member.operator(),)* }
+            }
+            /// The name in the language.
+            pub fn name(self) -> &'static str {
+                match self { $(Op::$one => $name,)* $(Op::$family(member) => member.name(),)* }
+            }
+            /// The operator of that name.
+            pub fn from_name(name: &str) -> Option<Op> {
+                match name {
+                    $($name => return Some(Op::$one),)*
+                    _ => {}
+                }
+                $(if let Some(member) = $family::from_name(name) { return Some(Op::$family(member)); })*
+                None
+            }
+            /// All operators.
+            pub fn all() -> Vec<Op> {
+                let mut all = vec![$(Op::$one),*];
+                $(all.extend($family::ALL.iter().map(|member| Op::$family(*member)));)*
+                all
+            }
+        }
+    };
+}
+
+/// Makes a family: an enum whose members are operators of one kind.
+macro_rules! family {
+    ($(#[$doc:meta])* $family:ident { $($member:ident $name:literal)* }) => {
+        $(#[$doc])*
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum $family { $($member),* }
+        impl $family {
+            /// All members.
+            pub const ALL: &'static [$family] = &[$($family::$member),*];
+            /// The name in the language.
+            pub fn name(self) -> &'static str { match self { $($family::$member => $name),* } }
+            /// The member of that name.
+            pub fn from_name(name: &str) -> Option<$family> { match name { $($name => Some($family::$member),)* _ => None } }
+            /// The member as an operator.
+            pub fn operator(self) -> &'static dyn $crate::ops::Operator { match self { $($family::$member => &$family::$member),* } }
+        }
+    };
+}
+pub(crate) use family;
+
+operators! {
+    one {
+        Conv conv "conv"
+        Linear linear "linear"
+        Matmul matmul "matmul"
+        BatchNorm batch_norm "batch_norm"
+        Reshape reshape "reshape"
+        Concat concat "concat"
+        Opaque opaque "opaque"
+    }
+    families {
+        Unary unary
+        Binary binary
+        Reduce reduce
+    }
+}
