@@ -8,7 +8,11 @@ use std::sync::Arc;
 /// The names of all free atoms: what the text calls them, else after the first param axis they fill, else that axis
 /// with a number. They depend on the program text alone.
 pub fn atom_names(module: &Module, facts: &Facts) -> HashMap<Dim, Arc<str>> {
-    let mut names = Names { facts, names: HashMap::new(), taken: module.dims.keys().cloned().collect() };
+    let mut names = Names {
+        facts,
+        names: HashMap::new(),
+        taken: module.dims.keys().cloned().collect(),
+    };
     for (name, def) in &module.dims {
         if !matches!(def, DimDef::Term(_))
             && let Term::Atom(atom) = facts.dims.term(facts.names[name])
@@ -34,7 +38,9 @@ pub fn atom_names(module: &Module, facts: &Facts) -> HashMap<Dim, Arc<str>> {
                         (_, true) => {}
                         (_, false) => {
                             let base = base_name(&value.name);
-                            atoms_of(&term).into_iter().for_each(|atom| names.give(atom, &format!("{base}.0")));
+                            atoms_of(&term)
+                                .into_iter()
+                                .for_each(|atom| names.give(atom, &format!("{base}.0")));
                         }
                     }
                 }
@@ -60,7 +66,10 @@ fn values_in_order(module: &Module) -> Vec<ValueId> {
 
 /// A param's name without what every weight's name ends in.
 fn base_name(name: &str) -> String {
-    name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias")).unwrap_or(name).to_string()
+    name.strip_suffix(".weight")
+        .or_else(|| name.strip_suffix(".bias"))
+        .unwrap_or(name)
+        .to_string()
 }
 
 fn is_free(facts: &Facts, atom: Dim) -> bool {
@@ -94,14 +103,24 @@ impl Names<'_> {
 
 /// `base`, or the first of `base.1`, `base.2`, ... that is not taken (a number at the end is counted up).
 fn free_name(base: &str, taken: &HashSet<Arc<str>>) -> Arc<str> {
-    let (stem, first) = match base.rsplit_once('.').and_then(|(s, n)| Some((s, n.parse::<usize>().ok()?))) {
+    let (stem, first) = match base
+        .rsplit_once('.')
+        .and_then(|(s, n)| Some((s, n.parse::<usize>().ok()?)))
+    {
         Some((stem, n)) if !taken.contains(base) || base.ends_with(".0") => (stem, n),
         _ => (base, 0),
     };
     let candidate = |n: usize| -> Arc<str> {
-        if n == 0 && stem == base { base.into() } else { format!("{stem}.{n}").into() }
+        if n == 0 && stem == base {
+            base.into()
+        } else {
+            format!("{stem}.{n}").into()
+        }
     };
-    (first..).map(candidate).find(|name| !taken.contains(name)).unwrap_or_else(|| base.into())
+    (first..)
+        .map(candidate)
+        .find(|name| !taken.contains(name))
+        .unwrap_or_else(|| base.into())
 }
 
 /// The expression of a dim: free atoms by name, frozen ones by number, run-time extents as they are.
@@ -111,7 +130,9 @@ pub fn dim_expr(facts: &Facts, names: &HashMap<Dim, Arc<str>>, d: Dim) -> Expr {
 
 fn expr(facts: &Facts, names: &HashMap<Dim, Arc<str>>, d: Dim, term: &Term) -> Expr {
     let extent = facts.dims.extent(d);
-    let Some(known) = extent.known() else { return runtime(extent) };
+    let Some(known) = extent.known() else {
+        return runtime(extent);
+    };
     if !atoms_of(term).iter().any(|a| names.contains_key(a)) {
         return Expr::Num(known);
     }
@@ -120,8 +141,17 @@ fn expr(facts: &Facts, names: &HashMap<Dim, Arc<str>>, d: Dim, term: &Term) -> E
 
 fn runtime(extent: &crate::tensor::Extent) -> Expr {
     let text = extent.to_string();
-    if extent.symbols().iter().any(|s| crate::ops::quoted(s) == text) && extent.symbols().len() == 1 {
-        return extent.symbols().into_iter().next().map_or(Expr::Num(0), Expr::Name);
+    if extent
+        .symbols()
+        .iter()
+        .any(|s| crate::ops::quoted(s) == text)
+        && extent.symbols().len() == 1
+    {
+        return extent
+            .symbols()
+            .into_iter()
+            .next()
+            .map_or(Expr::Num(0), Expr::Name);
     }
     Expr::Extent(extent.clone())
 }
@@ -167,20 +197,28 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
     let mut out = module.clone();
     let mut axes: Vec<Option<Vec<Expr>>> = vec![None; module.values.len()];
     for (i, axes) in axes.iter_mut().enumerate() {
-        *axes = facts.axes(ValueId(i as u32)).map(|all| all.iter().map(|d| dim_expr(facts, &names, *d)).collect());
+        *axes = facts
+            .axes(ValueId(i as u32))
+            .map(|all| all.iter().map(|d| dim_expr(facts, &names, *d)).collect());
     }
     let mut attrs: Vec<(usize, crate::ops::AttrDims, Expr)> = vec![];
     for (i, node) in facts.nodes.iter().enumerate() {
         for attr in &node.attrs {
-            attrs.push((i, attr.clone(), Expr::sum(attr.dims.iter().map(|d| dim_expr(facts, &names, *d)))));
+            attrs.push((
+                i,
+                attr.clone(),
+                Expr::sum(attr.dims.iter().map(|d| dim_expr(facts, &names, *d))),
+            ));
         }
     }
     // The table: run-time symbols, then atoms in order of first use, then terms.
     let order = values_in_order(module);
     let mut atoms: Vec<Arc<str>> = vec![];
     let mut seen = HashSet::new();
-    let extent_of: HashMap<&Arc<str>, i64> =
-        names.iter().filter_map(|(atom, name)| Some((name, facts.dims.extent(*atom).known()?))).collect();
+    let extent_of: HashMap<&Arc<str>, i64> = names
+        .iter()
+        .filter_map(|(atom, name)| Some((name, facts.dims.extent(*atom).known()?)))
+        .collect();
     let mut visit = |expr: &Expr| {
         expr.names(&mut |name| {
             if extent_of.contains_key(name) && seen.insert(name.clone()) {
@@ -193,26 +231,43 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
     }
     attrs.iter().for_each(|(_, _, expr)| visit(expr));
     let terms = name_terms(module, &order, &axes, &names);
-    out.dims = module.dims.iter().filter(|(_, d)| matches!(d, DimDef::Runtime)).map(|(n, d)| (n.clone(), d.clone())).collect();
+    out.dims = module
+        .dims
+        .iter()
+        .filter(|(_, d)| matches!(d, DimDef::Runtime))
+        .map(|(n, d)| (n.clone(), d.clone()))
+        .collect();
     for name in atoms {
         let extent = extent_of[&name];
         out.dims.insert(name, DimDef::Fixed(extent));
     }
-    let named: HashMap<Expr, Expr> = terms.iter().map(|(name, term)| (term.clone(), Expr::Name(name.clone()))).collect();
+    let named: HashMap<Expr, Expr> = terms
+        .iter()
+        .map(|(name, term)| (term.clone(), Expr::Name(name.clone())))
+        .collect();
     for (i, (name, term)) in terms.iter().enumerate() {
         // A term is written over the terms before it where one is its beginning.
         let shorter = match term {
             Expr::Sum(parts) => terms[..i]
                 .iter()
                 .filter_map(|(n, t)| match t {
-                    Expr::Sum(prefix) if prefix.len() < parts.len() && parts.starts_with(prefix) => Some((prefix.len(), n)),
+                    Expr::Sum(prefix)
+                        if prefix.len() < parts.len() && parts.starts_with(prefix) =>
+                    {
+                        Some((prefix.len(), n))
+                    }
                     _ => None,
                 })
                 .max()
-                .map(|(len, n)| Expr::Sum([vec![Expr::Name(n.clone())], parts[len..].to_vec()].concat())),
+                .map(|(len, n)| {
+                    Expr::Sum([vec![Expr::Name(n.clone())], parts[len..].to_vec()].concat())
+                }),
             _ => None,
         };
-        out.dims.insert(name.clone(), DimDef::Term(shorter.unwrap_or_else(|| term.clone())));
+        out.dims.insert(
+            name.clone(),
+            DimDef::Term(shorter.unwrap_or_else(|| term.clone())),
+        );
     }
     let short = |expr: Expr| named.get(&expr).cloned().unwrap_or(expr);
     for (i, axes) in axes.into_iter().enumerate() {
@@ -220,7 +275,10 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
         let dtype = facts.values[i].dtype;
         let known = axes.is_some() || value.ty.is_some() || !matches!(value.def, Def::Input);
         if known {
-            value.ty = Some(Type { dtype, axes: axes.map(|all| all.into_iter().map(short).collect()) });
+            value.ty = Some(Type {
+                dtype,
+                axes: axes.map(|all| all.into_iter().map(short).collect()),
+            });
         }
     }
     for (node, attr, expr) in attrs {
@@ -233,7 +291,11 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
     }
     for (v, ty) in &mut out.outputs {
         if let Some(ty) = ty {
-            ty.axes = out.values[v.at()].ty.as_ref().and_then(|t| t.axes.clone()).or(ty.axes.take());
+            ty.axes = out.values[v.at()]
+                .ty
+                .as_ref()
+                .and_then(|t| t.axes.clone())
+                .or(ty.axes.take());
         }
     }
     out

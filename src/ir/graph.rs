@@ -13,10 +13,15 @@ impl Graph {
     /// The graph of a module.
     pub fn new(module: &Module) -> Graph {
         let mut graph = DiGraph::with_capacity(module.nodes.len(), module.values.len());
-        let nodes: Vec<_> = (0..module.nodes.len()).map(|i| graph.add_node(NodeId(i as u32))).collect();
+        let nodes: Vec<_> = (0..module.nodes.len())
+            .map(|i| graph.add_node(NodeId(i as u32)))
+            .collect();
         let mut maker = vec![None; module.values.len()];
         for (i, node) in module.nodes.iter().enumerate() {
-            node.results.iter().flatten().for_each(|v| maker[v.at()] = Some(i));
+            node.results
+                .iter()
+                .flatten()
+                .for_each(|v| maker[v.at()] = Some(i));
         }
         for (i, node) in module.nodes.iter().enumerate() {
             for v in node.operands.iter().flatten() {
@@ -31,7 +36,10 @@ impl Graph {
     pub fn last_uses(module: &Module) -> Vec<Option<NodeId>> {
         let mut last = vec![None; module.values.len()];
         for (i, node) in module.nodes.iter().enumerate() {
-            node.operands.iter().flatten().for_each(|v| last[v.at()] = Some(NodeId(i as u32)));
+            node.operands
+                .iter()
+                .flatten()
+                .for_each(|v| last[v.at()] = Some(NodeId(i as u32)));
         }
         module.outputs.iter().for_each(|(v, _)| last[v.at()] = None);
         last
@@ -40,7 +48,10 @@ impl Graph {
 
 /// An order in which `count` things can run, given who needs whom; the least indices first where there is a choice
 /// of none. Gives a member of a cycle if there is no order.
-pub fn sort(count: usize, needs: impl IntoIterator<Item = (usize, usize)>) -> Result<Vec<usize>, usize> {
+pub fn sort(
+    count: usize,
+    needs: impl IntoIterator<Item = (usize, usize)>,
+) -> Result<Vec<usize>, usize> {
     let edges: Vec<(usize, usize)> = needs.into_iter().collect();
     if edges.iter().all(|(from, to)| from < to) {
         return Ok((0..count).collect());

@@ -41,7 +41,10 @@ pub struct Type {
 impl Type {
     /// A type of plain numbers.
     pub fn of(tensor: &Tensor) -> Type {
-        Type { dtype: tensor.dtype, axes: Some(tensor.shape.iter().map(|n| Expr::Num(*n as i64)).collect()) }
+        Type {
+            dtype: tensor.dtype,
+            axes: Some(tensor.shape.iter().map(|n| Expr::Num(*n as i64)).collect()),
+        }
     }
 }
 
@@ -170,36 +173,66 @@ impl Module {
         &self.nodes[id.at()]
     }
     /// Adds a value.
-    pub fn add_value(&mut self, name: impl Into<Arc<str>>, ty: Option<Type>, def: Def, span: Span) -> ValueId {
+    pub fn add_value(
+        &mut self,
+        name: impl Into<Arc<str>>,
+        ty: Option<Type>,
+        def: Def,
+        span: Span,
+    ) -> ValueId {
         let id = ValueId(self.values.len() as u32);
         if matches!(def, Def::Input) {
             self.inputs.push(id);
         }
-        self.values.push(Value { name: name.into(), ty, def, span });
+        self.values.push(Value {
+            name: name.into(),
+            ty,
+            def,
+            span,
+        });
         id
     }
     /// Adds a parameter.
     pub fn add_param(&mut self, name: &str, tensor: Tensor) -> ValueId {
-        self.add_value(name, Some(Type::of(&tensor)), Def::Param(tensor), Span::default())
+        self.add_value(
+            name,
+            Some(Type::of(&tensor)),
+            Def::Param(tensor),
+            Span::default(),
+        )
     }
     /// Adds a constant.
     pub fn add_const(&mut self, name: &str, tensor: Tensor) -> ValueId {
-        self.add_value(name, Some(Type::of(&tensor)), Def::Const(tensor), Span::default())
+        self.add_value(
+            name,
+            Some(Type::of(&tensor)),
+            Def::Const(tensor),
+            Span::default(),
+        )
     }
     /// Adds an operation and its results, given their names and stated types.
-    pub fn add_node(&mut self, mut node: Node, results: Vec<Option<(Arc<str>, Option<Type>)>>) -> NodeId {
+    pub fn add_node(
+        &mut self,
+        mut node: Node,
+        results: Vec<Option<(Arc<str>, Option<Type>)>>,
+    ) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
         node.results = results
             .into_iter()
             .enumerate()
-            .map(|(k, result)| result.map(|(name, ty)| self.add_value(name, ty, Def::Result(id, k), node.span)))
+            .map(|(k, result)| {
+                result.map(|(name, ty)| self.add_value(name, ty, Def::Result(id, k), node.span))
+            })
             .collect();
         self.nodes.push(node);
         id
     }
     /// Params and constants, in the order of their definition.
     pub fn tensors(&self) -> impl Iterator<Item = (ValueId, &Tensor)> {
-        self.values.iter().enumerate().filter_map(|(i, v)| Some((ValueId(i as u32), v.tensor()?)))
+        self.values
+            .iter()
+            .enumerate()
+            .filter_map(|(i, v)| Some((ValueId(i as u32), v.tensor()?)))
     }
     /// The operations that use each value (with the operand's place), in program order; indexed by value.
     pub fn users(&self) -> Vec<Vec<(NodeId, usize)>> {
@@ -230,7 +263,13 @@ impl Module {
     pub fn fresh_name(&self, base: &str) -> Arc<str> {
         let taken: std::collections::HashSet<&str> = self.values.iter().map(|v| &*v.name).collect();
         (0..)
-            .map(|i| if i == 0 { base.to_string() } else { format!("{base}.{i}") })
+            .map(|i| {
+                if i == 0 {
+                    base.to_string()
+                } else {
+                    format!("{base}.{i}")
+                }
+            })
             .find(|name| !taken.contains(&name[..]))
             .unwrap_or_default()
             .into()
@@ -247,7 +286,10 @@ impl Module {
     pub fn cause(&self, cause: Cause) -> (Place, String) {
         let at = cause.0 as usize;
         match at.checked_sub(self.nodes.len()) {
-            None => (self.node_place(NodeId(cause.0)), format!("`{}`", self.nodes[at].op.name())),
+            None => (
+                self.node_place(NodeId(cause.0)),
+                format!("`{}`", self.nodes[at].op.name()),
+            ),
             Some(v) if v < self.values.len() => {
                 let value = &self.values[v];
                 let kind = match value.def {
@@ -256,7 +298,10 @@ impl Module {
                     Def::Const(_) => "const",
                     Def::Result(..) => "value",
                 };
-                (self.place(value.span, &format!("{kind} `{}`", value.name)), format!("{kind} `{}`", value.name))
+                (
+                    self.place(value.span, &format!("{kind} `{}`", value.name)),
+                    format!("{kind} `{}`", value.name),
+                )
             }
             Some(_) => (self.place(Span::default(), "plan"), "the plan".into()),
         }
@@ -271,8 +316,18 @@ impl Module {
     /// Where an operation is.
     pub fn node_place(&self, id: NodeId) -> Place {
         let node = self.node(id);
-        let name = node.name.as_deref().filter(|n| !n.is_empty()).map(str::to_string);
-        let name = name.or_else(|| node.results.iter().flatten().next().map(|v| self.value(*v).name.to_string()));
+        let name = node
+            .name
+            .as_deref()
+            .filter(|n| !n.is_empty())
+            .map(str::to_string);
+        let name = name.or_else(|| {
+            node.results
+                .iter()
+                .flatten()
+                .next()
+                .map(|v| self.value(*v).name.to_string())
+        });
         self.place(node.span, &format!("node `{}`", name.unwrap_or_default()))
     }
 }

@@ -36,8 +36,16 @@ impl Facts {
     /// Type and extents of a value; none where its rank is unknown.
     pub fn shape(&self, v: ValueId) -> Option<Shape> {
         let value = &self.values[v.at()];
-        let axes = value.axes.as_ref()?.iter().map(|d| self.dims.extent(*d).clone()).collect();
-        Some(Shape { dtype: value.dtype, axes })
+        let axes = value
+            .axes
+            .as_ref()?
+            .iter()
+            .map(|d| self.dims.extent(*d).clone())
+            .collect();
+        Some(Shape {
+            dtype: value.dtype,
+            axes,
+        })
     }
     /// Shapes of an operation's operands and results.
     pub fn shapes(&self, module: &Module, id: NodeId) -> (Vec<Option<Shape>>, Vec<Option<Shape>>) {
@@ -48,7 +56,11 @@ impl Facts {
     /// Calls `look` with a view of an operation.
     pub fn view<T>(&self, module: &Module, id: NodeId, look: impl FnOnce(&View<'_>) -> T) -> T {
         let (operands, results) = self.shapes(module, id);
-        look(&View { attrs: &module.node(id).attrs, operands: &operands, results: &results })
+        look(&View {
+            attrs: &module.node(id).attrs,
+            operands: &operands,
+            results: &results,
+        })
     }
 }
 
@@ -64,9 +76,20 @@ struct Propagation<'m> {
 /// Inputs and outputs are frozen. Fails with a diagnostic where an operation does not fit its operands, or a stated
 /// type does not fit what the operation gives.
 pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
-    let extents = module.extents().map_err(|e| Diagnostic::new(e.to_string()))?;
-    let facts = Facts { dims: Dims::new(), values: vec![], nodes: vec![], names: HashMap::new() };
-    let mut p = Propagation { module, extents, facts };
+    let extents = module
+        .extents()
+        .map_err(|e| Diagnostic::new(e.to_string()))?;
+    let facts = Facts {
+        dims: Dims::new(),
+        values: vec![],
+        nodes: vec![],
+        names: HashMap::new(),
+    };
+    let mut p = Propagation {
+        module,
+        extents,
+        facts,
+    };
     p.declare_dims()?;
     p.declare_values()?;
     for i in 0..module.nodes.len() {
@@ -74,14 +97,23 @@ pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
     }
     for (v, ty) in &module.outputs {
         let cause = module.value_cause(*v);
-        if let (Some(Type { axes: Some(axes), .. }), Some(dims)) = (ty, p.facts.axes(*v).map(<[Dim]>::to_vec)) {
+        if let (
+            Some(Type {
+                axes: Some(axes), ..
+            }),
+            Some(dims),
+        ) = (ty, p.facts.axes(*v).map(<[Dim]>::to_vec))
+        {
             p.state(*v, axes, &dims, cause)?;
         }
         for d in p.facts.axes(*v).map(<[Dim]>::to_vec).unwrap_or_default() {
             p.facts.dims.freeze(d, Reason::Output, cause);
         }
     }
-    p.facts.dims.solve().map_err(|e| Diagnostic::new(e.to_string()))?;
+    p.facts
+        .dims
+        .solve()
+        .map_err(|e| Diagnostic::new(e.to_string()))?;
     Ok(p.facts)
 }
 
@@ -89,7 +121,9 @@ impl Propagation<'_> {
     fn declare_dims(&mut self) -> Result<(), Diagnostic> {
         for (name, def) in &self.module.dims {
             let d = match def {
-                DimDef::Fixed(_) | DimDef::Runtime => self.facts.dims.part(self.extents[name].clone()),
+                DimDef::Fixed(_) | DimDef::Runtime => {
+                    self.facts.dims.part(self.extents[name].clone())
+                }
                 DimDef::Term(expr) => self.term(expr)?,
             };
             self.facts.names.insert(name.clone(), d);
@@ -97,32 +131,49 @@ impl Propagation<'_> {
         Ok(())
     }
     fn extent(&self, expr: &Expr) -> Result<Extent, Diagnostic> {
-        expr.extent(&|name| self.extents.get(name).cloned()).map_err(|e| Diagnostic::new(e.to_string()))
+        expr.extent(&|name| self.extents.get(name).cloned())
+            .map_err(|e| Diagnostic::new(e.to_string()))
     }
     /// The dim of an expression: names are shared, numbers are fresh.
     fn term(&mut self, expr: &Expr) -> Result<Dim, Diagnostic> {
         let extent = self.extent(expr)?;
         if extent.known().is_some_and(|n| n < 0) {
-            return Err(Diagnostic::new(format!("an extent is negative: `{expr}` is {extent}")));
+            return Err(Diagnostic::new(format!(
+                "an extent is negative: `{expr}` is {extent}"
+            )));
         }
         Ok(match expr {
             Expr::Name(name) => self.facts.names[name],
             Expr::Sum(parts) if extent.is_known() => {
-                let parts = parts.iter().map(|p| self.term(p)).collect::<Result<Vec<_>, _>>()?;
+                let parts = parts
+                    .iter()
+                    .map(|p| self.term(p))
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.facts.dims.concat(&parts)
             }
             Expr::Product(factors) if extent.is_known() => {
-                let factors = factors.iter().map(|f| self.term(f)).collect::<Result<Vec<_>, _>>()?;
+                let factors = factors
+                    .iter()
+                    .map(|f| self.term(f))
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.facts.dims.product(&factors)
             }
             _ => self.facts.dims.part(extent),
         })
     }
     /// States that dims are what a written type says.
-    fn state(&mut self, v: ValueId, axes: &[Expr], dims: &[Dim], cause: Cause) -> Result<(), Diagnostic> {
+    fn state(
+        &mut self,
+        v: ValueId,
+        axes: &[Expr],
+        dims: &[Dim],
+        cause: Cause,
+    ) -> Result<(), Diagnostic> {
         let wrong = |message: String| {
             let value = self.module.value(v);
-            Diagnostic::new(message).at(self.module.place(value.span, &format!("value `{}`", value.name)))
+            Diagnostic::new(message).at(self
+                .module
+                .place(value.span, &format!("value `{}`", value.name)))
         };
         if axes.len() != dims.len() {
             return Err(wrong(format!(
@@ -140,7 +191,10 @@ impl Propagation<'_> {
             }
             let stated = self.term(expr)?;
             if let Err(e) = self.facts.dims.equate(*d, stated, cause) {
-                return Err(wrong(format!("`{}` does not fit its type: {e}", self.module.value(v).name)));
+                return Err(wrong(format!(
+                    "`{}` does not fit its type: {e}",
+                    self.module.value(v).name
+                )));
             }
         }
         Ok(())
@@ -149,8 +203,14 @@ impl Propagation<'_> {
         for (i, value) in self.module.values.iter().enumerate() {
             let v = ValueId(i as u32);
             let cause = self.module.value_cause(v);
-            let place = || self.module.place(value.span, &format!("value `{}`", value.name));
-            let unknown = ValueType { dtype: value.ty.as_ref().map_or(DType::F32, |t| t.dtype), axes: None };
+            let place = || {
+                self.module
+                    .place(value.span, &format!("value `{}`", value.name))
+            };
+            let unknown = ValueType {
+                dtype: value.ty.as_ref().map_or(DType::F32, |t| t.dtype),
+                axes: None,
+            };
             self.facts.values.push(unknown);
             if matches!(value.def, Def::Result(..)) {
                 continue;
@@ -163,12 +223,19 @@ impl Propagation<'_> {
             for expr in axes {
                 let extent = self.extent(expr).map_err(|e| e.at(place()))?;
                 if extent.known().is_some_and(|n| n < 0) {
-                    return Err(Diagnostic::new(format!("an extent of `{}` is negative: {extent}", value.name)).at(place()));
+                    return Err(Diagnostic::new(format!(
+                        "an extent of `{}` is negative: {extent}",
+                        value.name
+                    ))
+                    .at(place()));
                 }
                 let d = self.facts.dims.axis(extent);
                 if !matches!(expr, Expr::Num(_)) {
                     let term = self.term(expr)?;
-                    self.facts.dims.equate(d, term, cause).map_err(|e| Diagnostic::new(e.to_string()).at(place()))?;
+                    self.facts
+                        .dims
+                        .equate(d, term, cause)
+                        .map_err(|e| Diagnostic::new(e.to_string()).at(place()))?;
                 }
                 if matches!(value.def, Def::Input) {
                     self.facts.dims.freeze(d, Reason::Input, cause);
@@ -176,8 +243,10 @@ impl Propagation<'_> {
                 dims.push(d);
             }
             if let Some(tensor) = value.tensor() {
-                let shape: Option<Vec<usize>> =
-                    dims.iter().map(|d| usize::try_from(self.facts.dims.extent(*d).known()?).ok()).collect();
+                let shape: Option<Vec<usize>> = dims
+                    .iter()
+                    .map(|d| usize::try_from(self.facts.dims.extent(*d).known()?).ok())
+                    .collect();
                 if shape.as_deref() != Some(&tensor.shape) || ty.dtype != tensor.dtype {
                     let message = format!(
                         "the data of `{}` is {}{:?}, its type says otherwise",
@@ -206,11 +275,22 @@ impl Propagation<'_> {
             .results
             .iter()
             .map(|v| {
-                let axes = v.and_then(|v| module.value(v).ty.as_ref()).and_then(|t| t.axes.as_ref());
-                axes.map(|axes| axes.iter().map(|e| self.extent(e)).collect::<Result<Vec<_>, _>>()).transpose()
+                let axes = v
+                    .and_then(|v| module.value(v).ty.as_ref())
+                    .and_then(|t| t.axes.as_ref());
+                axes.map(|axes| {
+                    axes.iter()
+                        .map(|e| self.extent(e))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .transpose()
             })
             .collect::<Result<_, _>>()?;
-        let ranked = node.operands.iter().flatten().all(|v| self.facts.axes(*v).is_some());
+        let ranked = node
+            .operands
+            .iter()
+            .flatten()
+            .all(|v| self.facts.axes(*v).is_some());
         let mut results = vec![];
         let mut facts = NodeFacts::default();
         let opaque = !ranked || node.op == crate::ops::Op::Opaque;
@@ -222,7 +302,11 @@ impl Propagation<'_> {
                 .map(|v| {
                     let v = (*v)?;
                     let ty = &values[v.at()];
-                    Some(Operand { dtype: ty.dtype, axes: ty.axes.as_deref()?, value: module.value(v).tensor() })
+                    Some(Operand {
+                        dtype: ty.dtype,
+                        axes: ty.axes.as_deref()?,
+                        value: module.value(v).tensor(),
+                    })
                 })
                 .collect();
             let extents = &self.extents;
@@ -239,9 +323,18 @@ impl Propagation<'_> {
             };
             node.op.operator().rule(&mut rule).map_err(wrong)?;
             results = rule.results;
-            facts = NodeFacts { attrs: rule.attr_dims, indices: rule.indices };
+            facts = NodeFacts {
+                attrs: rule.attr_dims,
+                indices: rule.indices,
+            };
         } else {
-            for d in node.operands.iter().flatten().flat_map(|v| self.facts.axes(*v).unwrap_or_default().to_vec()).collect::<Vec<_>>() {
+            for d in node
+                .operands
+                .iter()
+                .flatten()
+                .flat_map(|v| self.facts.axes(*v).unwrap_or_default().to_vec())
+                .collect::<Vec<_>>()
+            {
                 self.facts.dims.freeze(d, Reason::Opaque, cause);
             }
         }
@@ -250,34 +343,59 @@ impl Propagation<'_> {
             let ty = module.value(v).ty.as_ref();
             if opaque {
                 let axes = stated[k].as_ref().map(|stated| {
-                    let axes: Vec<Dim> = stated.iter().map(|e| self.facts.dims.axis(e.clone())).collect();
-                    axes.iter().for_each(|d| self.facts.dims.freeze(*d, Reason::Opaque, cause));
+                    let axes: Vec<Dim> = stated
+                        .iter()
+                        .map(|e| self.facts.dims.axis(e.clone()))
+                        .collect();
+                    axes.iter()
+                        .for_each(|d| self.facts.dims.freeze(*d, Reason::Opaque, cause));
                     axes
                 });
-                self.facts.values[v.at()] = ValueType { dtype: ty.map_or(DType::F32, |t| t.dtype), axes };
+                self.facts.values[v.at()] = ValueType {
+                    dtype: ty.map_or(DType::F32, |t| t.dtype),
+                    axes,
+                };
                 continue;
             }
-            let Some(ValueType { dtype, axes: Some(made) }) = results.get(k) else {
-                return Err(wrong(RuleError::Wrong(format!("it has {} results, {} are used", results.len(), k + 1))));
+            let Some(ValueType {
+                dtype,
+                axes: Some(made),
+            }) = results.get(k)
+            else {
+                return Err(wrong(RuleError::Wrong(format!(
+                    "it has {} results, {} are used",
+                    results.len(),
+                    k + 1
+                ))));
             };
             // Every value has axes of its own, so that an explanation has a step for every operation.
             let mut axes = vec![];
             for d in made {
                 let own = self.facts.dims.axis(self.facts.dims.extent(*d).clone());
-                self.facts.dims.equate(own, *d, cause).map_err(|e| wrong(e.into()))?;
+                self.facts
+                    .dims
+                    .equate(own, *d, cause)
+                    .map_err(|e| wrong(e.into()))?;
                 axes.push(own);
             }
             if let Some(ty) = ty {
                 if ty.dtype != *dtype {
-                    let message =
-                        format!("`{}` is {}, its type says {}", module.value(v).name, dtype.name(), ty.dtype.name());
+                    let message = format!(
+                        "`{}` is {}, its type says {}",
+                        module.value(v).name,
+                        dtype.name(),
+                        ty.dtype.name()
+                    );
                     return Err(Diagnostic::new(message).at(module.node_place(id)));
                 }
                 if let Some(stated) = &ty.axes {
                     self.state(v, stated, &axes, module.value_cause(v))?;
                 }
             }
-            self.facts.values[v.at()] = ValueType { dtype: *dtype, axes: Some(axes) };
+            self.facts.values[v.at()] = ValueType {
+                dtype: *dtype,
+                axes: Some(axes),
+            };
         }
         self.facts.nodes.push(facts);
         Ok(())

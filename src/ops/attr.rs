@@ -57,7 +57,10 @@ impl Attrs {
     }
     /// The same, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Attr> {
-        self.0.iter_mut().find(|(n, _)| &**n == name).map(|(_, a)| a)
+        self.0
+            .iter_mut()
+            .find(|(n, _)| &**n == name)
+            .map(|(_, a)| a)
     }
     /// Sets an attribute, in its place if it is there.
     pub fn set(&mut self, name: &str, value: Attr) {
@@ -189,7 +192,8 @@ pub enum Kind {
 impl Kind {
     /// Whether a value is of this kind.
     pub fn fits(self, attr: &Attr) -> bool {
-        let all = |kind: Kind| matches!(attr, Attr::List(items) if items.iter().all(|i| kind.fits(i)));
+        let all =
+            |kind: Kind| matches!(attr, Attr::List(items) if items.iter().all(|i| kind.fits(i)));
         match self {
             Kind::Bool => matches!(attr, Attr::Bool(_)),
             Kind::Int => matches!(attr, Attr::Expr(Expr::Num(_))),

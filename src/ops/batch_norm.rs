@@ -7,7 +7,11 @@ pub struct BatchNorm;
 
 impl Operator for BatchNorm {
     fn attrs(&self) -> &'static [AttrSpec] {
-        &[("epsilon", Kind::Float), ("momentum", Kind::Float), ("spatial", Kind::Int)]
+        &[
+            ("epsilon", Kind::Float),
+            ("momentum", Kind::Float),
+            ("spatial", Kind::Int),
+        ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
         5..=5
@@ -29,7 +33,9 @@ impl Operator for BatchNorm {
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let x = cx.operand(0)?;
         let (dtype, shape) = cx.result(0)?;
-        let params = (1..5).map(|k| cx.operand(k)?.to_f32().map_err(EvalError::from)).collect::<Result<Vec<_>, _>>()?;
+        let params = (1..5)
+            .map(|k| cx.operand(k)?.to_f32().map_err(EvalError::from))
+            .collect::<Result<Vec<_>, _>>()?;
         let epsilon = cx.attrs.float_or("epsilon", 1e-5);
         let (channels, plane) = (shape[1], shape[2..].iter().product::<usize>());
         let mut out = x.to_f32()?.into_owned();

@@ -19,7 +19,10 @@ impl Binary {
     /// Whether the result is a truth value.
     pub fn is_test(self) -> bool {
         use Binary::*;
-        matches!(self, Equal | Less | LessEqual | Greater | GreaterEqual | And | Or | Xor)
+        matches!(
+            self,
+            Equal | Less | LessEqual | Greater | GreaterEqual | And | Or | Xor
+        )
     }
     /// The function on two floats. `mean` adds; the caller divides.
     pub fn float(self, attrs: &Attrs) -> Option<fn(f32, f32) -> f32> {
@@ -39,7 +42,12 @@ impl Binary {
             Binary::LessEqual => |a, b| (a <= b) as u8 as f32,
             Binary::Greater => |a, b| (a > b) as u8 as f32,
             Binary::GreaterEqual => |a, b| (a >= b) as u8 as f32,
-            Binary::And | Binary::Or | Binary::Xor | Binary::BitAnd | Binary::BitOr | Binary::BitXor => return None,
+            Binary::And
+            | Binary::Or
+            | Binary::Xor
+            | Binary::BitAnd
+            | Binary::BitOr
+            | Binary::BitXor => return None,
         };
         Some(truth)
     }
@@ -68,8 +76,17 @@ impl Binary {
             Binary::BitXor => |a, b| Some(a ^ b),
         }
     }
-    fn two(self, cx: &Eval<'_>, a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor, EvalError> {
-        let (sa, sb) = (broadcast_strides(&a.shape, shape), broadcast_strides(&b.shape, shape));
+    fn two(
+        self,
+        cx: &Eval<'_>,
+        a: &Tensor,
+        b: &Tensor,
+        shape: &[usize],
+    ) -> Result<Tensor, EvalError> {
+        let (sa, sb) = (
+            broadcast_strides(&a.shape, shape),
+            broadcast_strides(&b.shape, shape),
+        );
         if a.dtype.is_float() || b.dtype.is_float() {
             let Some(f) = self.float(cx.attrs) else {
                 return Err(EvalError::Wrong(format!("`{}` of floats", self.name())));
@@ -84,23 +101,43 @@ impl Binary {
         let mut out = Vec::with_capacity(shape.iter().product());
         walk(shape, [&sa, &sb], |[i, j]| out.push(f(x[i], y[j])));
         let out: Option<Vec<i64>> = out.into_iter().collect();
-        Ok(Tensor::from_i64(shape, out.ok_or_else(|| EvalError::Wrong("division by zero or overflow".into()))?)?)
+        Ok(Tensor::from_i64(
+            shape,
+            out.ok_or_else(|| EvalError::Wrong("division by zero or overflow".into()))?,
+        )?)
     }
 }
 
 impl Operator for Binary {
     fn attrs(&self) -> &'static [AttrSpec] {
-        if *self == Binary::Mod { &[("fmod", Kind::Int)] } else { &[] }
+        if *self == Binary::Mod {
+            &[("fmod", Kind::Int)]
+        } else {
+            &[]
+        }
     }
     fn operands(&self) -> RangeInclusive<usize> {
         use Binary::*;
-        if matches!(self, Max | Min | Sum | Mean) { 1..=usize::MAX } else { 2..=2 }
+        if matches!(self, Max | Min | Sum | Mean) {
+            1..=usize::MAX
+        } else {
+            2..=2
+        }
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
-        let operands: Vec<Operand<'_>> = (0..cx.operands.len()).map(|k| cx.operand(k)).collect::<Result<_, _>>()?;
+        let operands: Vec<Operand<'_>> = (0..cx.operands.len())
+            .map(|k| cx.operand(k))
+            .collect::<Result<_, _>>()?;
         let axes: Vec<&[crate::dims::Dim]> = operands.iter().map(|o| o.axes).collect();
         let result = cx.broadcast(&axes)?;
-        cx.result(if self.is_test() { DType::Bool } else { operands[0].dtype }, result);
+        cx.result(
+            if self.is_test() {
+                DType::Bool
+            } else {
+                operands[0].dtype
+            },
+            result,
+        );
         Ok(())
     }
     fn macs(&self, _: &View<'_>) -> Extent {
@@ -122,6 +159,14 @@ impl Operator for Binary {
         mask.apart()
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, if *self == Binary::Add { Role::Bias } else { Role::Other })
+        all_axes(
+            view,
+            k,
+            if *self == Binary::Add {
+                Role::Bias
+            } else {
+                Role::Other
+            },
+        )
     }
 }

@@ -19,7 +19,11 @@ impl Operator for Concat {
         for k in 0..cx.operands.len() {
             let operand = cx.operand(k)?;
             if operand.axes.len() != first.axes.len() {
-                return cx.wrong(format!("operands have {} and {} axes", first.axes.len(), operand.axes.len()));
+                return cx.wrong(format!(
+                    "operands have {} and {} axes",
+                    first.axes.len(),
+                    operand.axes.len()
+                ));
             }
             for (i, (a, b)) in first.axes.iter().zip(operand.axes).enumerate() {
                 if i != axis {

@@ -1,6 +1,6 @@
 //! What an operator sees: of dimensions in its rule, of shapes in its cost, of tensors in its reference, and of the
 //! masked program under construction.
-use super::{Attrs, Expr, ExprError, Op};
+use super::{Attrs, ExprError, Op};
 use crate::dims::{Applied, Cause, Dim, Dims, Mismatch, Reason};
 use crate::tensor::{DType, Extent, Tensor, TensorError};
 
@@ -74,7 +74,8 @@ pub struct Rule<'a> {
 impl<'a> Rule<'a> {
     /// Operand `k`, which must be there.
     pub fn operand(&self, k: usize) -> Result<Operand<'a>, RuleError> {
-        self.optional(k).ok_or_else(|| RuleError::Wrong(format!("operand {k} is missing")))
+        self.optional(k)
+            .ok_or_else(|| RuleError::Wrong(format!("operand {k} is missing")))
     }
     /// Operand `k`, if it is there.
     pub fn optional(&self, k: usize) -> Option<Operand<'a>> {
@@ -90,8 +91,11 @@ impl<'a> Rule<'a> {
     }
     /// The extents of attribute `name` (one, or a list).
     pub fn extents(&self, name: &str) -> Result<Option<Vec<Extent>>, RuleError> {
-        let Some(exprs) = self.attrs.exprs(name) else { return Ok(None) };
-        let all: Result<Vec<Extent>, ExprError> = exprs.into_iter().map(|e| e.extent(self.lookup)).collect();
+        let Some(exprs) = self.attrs.exprs(name) else {
+            return Ok(None);
+        };
+        let all: Result<Vec<Extent>, ExprError> =
+            exprs.into_iter().map(|e| e.extent(self.lookup)).collect();
         Ok(Some(all?))
     }
     /// The single extent of attribute `name`.
@@ -111,7 +115,12 @@ impl<'a> Rule<'a> {
         self.dims.freeze(d, reason, self.cause);
     }
     /// Applies a rule in the notation of [`Dims::apply`].
-    pub fn apply(&mut self, rule: &str, operands: &[&[Dim]], given: &[(&str, Dim)]) -> Result<Applied, RuleError> {
+    pub fn apply(
+        &mut self,
+        rule: &str,
+        operands: &[&[Dim]],
+        given: &[(&str, Dim)],
+    ) -> Result<Applied, RuleError> {
         Ok(self.dims.apply(rule, operands, given, self.cause)?)
     }
     /// The known extent of a dim, if it is no run-time extent.
@@ -120,7 +129,10 @@ impl<'a> Rule<'a> {
     }
     /// Adds a result.
     pub fn result(&mut self, dtype: DType, axes: Vec<Dim>) {
-        self.results.push(ValueType { dtype, axes: Some(axes) });
+        self.results.push(ValueType {
+            dtype,
+            axes: Some(axes),
+        });
     }
     /// A result of the same type and dims as operand `k`.
     pub fn result_like(&mut self, k: usize) -> Result<(), RuleError> {
@@ -134,32 +146,8 @@ impl<'a> Rule<'a> {
     }
     /// The dims that operands `k...` have together under numpy's broadcasting.
     pub fn broadcast(&mut self, operands: &[&[Dim]]) -> Result<Vec<Dim>, RuleError> {
-        broadcast(self.dims, operands, self.cause)
+        Ok(self.dims.broadcast(operands, self.cause)?)
     }
-}
-
-/// Numpy's broadcasting, aligned at the right: an axis whose extent is literally 1 goes along with the other's.
-pub fn broadcast(dims: &mut Dims, operands: &[&[Dim]], cause: Cause) -> Result<Vec<Dim>, RuleError> {
-    let rank = operands.iter().map(|o| o.len()).max().unwrap_or(0);
-    let mut result = vec![];
-    for at in 0..rank {
-        let mut chosen: Option<Dim> = None;
-        for operand in operands {
-            let Some(i) = (at + operand.len()).checked_sub(rank) else { continue };
-            let d = operand[i];
-            chosen = Some(match chosen {
-                None => d,
-                Some(c) if dims.extent(c).known() == Some(1) && dims.extent(d).known() != Some(1) => d,
-                Some(c) if dims.extent(d).known() == Some(1) && dims.extent(c).known() != Some(1) => c,
-                Some(c) => {
-                    dims.equate(c, d, cause)?;
-                    c
-                }
-            });
-        }
-        result.extend(chosen);
-    }
-    Ok(result)
 }
 
 /// An axis counted from the front; negative ones count from the back.
@@ -211,11 +199,17 @@ impl View<'_> {
     }
     /// The elements of result `k`; 0 where its rank is unknown.
     pub fn result_count(&self, k: usize) -> Extent {
-        self.results.get(k).and_then(|r| r.as_ref()).map_or(Extent::from(0i64), Shape::count)
+        self.results
+            .get(k)
+            .and_then(|r| r.as_ref())
+            .map_or(Extent::from(0i64), Shape::count)
     }
     /// Extent `axis` of operand `k`; 1 where it is absent.
     pub fn extent(&self, k: usize, axis: usize) -> Extent {
-        self.operand(k).and_then(|s| s.axes.get(axis)).cloned().unwrap_or(Extent::from(1i64))
+        self.operand(k)
+            .and_then(|s| s.axes.get(axis))
+            .cloned()
+            .unwrap_or(Extent::from(1i64))
     }
 }
 
@@ -243,7 +237,8 @@ pub enum EvalError {
 impl<'a> Eval<'a> {
     /// Operand `k`, which must be there.
     pub fn operand(&self, k: usize) -> Result<&'a Tensor, EvalError> {
-        self.optional(k).ok_or_else(|| EvalError::Wrong(format!("operand {k} is missing")))
+        self.optional(k)
+            .ok_or_else(|| EvalError::Wrong(format!("operand {k} is missing")))
     }
     /// Operand `k`, if it is there.
     pub fn optional(&self, k: usize) -> Option<&'a Tensor> {
@@ -258,7 +253,8 @@ impl<'a> Eval<'a> {
     }
     /// An axis attribute, counted from the front.
     pub fn axis(&self, name: &str, default: i64, rank: usize) -> Result<usize, EvalError> {
-        normalize_axis(self.attrs.int_or(name, default), rank).map_err(|e| EvalError::Wrong(e.to_string()))
+        normalize_axis(self.attrs.int_or(name, default), rank)
+            .map_err(|e| EvalError::Wrong(e.to_string()))
     }
 }
 
@@ -297,12 +293,14 @@ pub trait Mask {
 impl dyn Mask + '_ {
     /// The original operation on its own operands: exact, whatever is lost.
     pub fn apart(&mut self) -> Vec<Handle> {
-        let operands: Vec<Option<Handle>> = (0..self.operand_count()).map(|k| self.operand(k)).collect();
+        let operands: Vec<Option<Handle>> =
+            (0..self.operand_count()).map(|k| self.operand(k)).collect();
         self.same(&operands)
     }
     /// The original operation after filling the lost positions of some axes of some operands.
     pub fn filled(&mut self, fills: &[(usize, &[usize], f32)]) -> Vec<Handle> {
-        let mut operands: Vec<Option<Handle>> = (0..self.operand_count()).map(|k| self.operand(k)).collect();
+        let mut operands: Vec<Option<Handle>> =
+            (0..self.operand_count()).map(|k| self.operand(k)).collect();
         for (k, axes, identity) in fills {
             if let Some(value) = operands[*k] {
                 operands[*k] = Some(self.fill(value, *k, axes, *identity));
@@ -312,8 +310,11 @@ impl dyn Mask + '_ {
     }
     /// By how much a mean over `axes` of operand `k` with its lost positions filled with 0 is too small.
     pub fn survivors(&self, k: usize, axes: &[usize]) -> f32 {
-        let ratio: f64 =
-            axes.iter().filter_map(|a| self.lost(k, *a)).map(|(all, kept)| all as f64 / kept as f64).product();
+        let ratio: f64 = axes
+            .iter()
+            .filter_map(|a| self.lost(k, *a))
+            .map(|(all, kept)| all as f64 / kept as f64)
+            .product();
         ratio as f32
     }
     /// The mean over `axes` (kept in the result with extent 1) of `value`, which has the shape of operand `k`:
@@ -323,18 +324,20 @@ impl dyn Mask + '_ {
         let attrs = Attrs::new()
             .with("axes", super::Attr::ints(axes.iter().map(|a| *a as i64)))
             .with("keep_dims", super::Attr::Bool(true));
-        let mean = self.emit(Op::Reduce(super::table::Reduce::Mean), &[Some(value)], attrs);
+        let mean = self.emit(
+            Op::Reduce(super::table::Reduce::Mean),
+            &[Some(value)],
+            attrs,
+        );
         let ratio = self.survivors(k, axes);
         if ratio == 1.0 {
             return mean;
         }
         let ratio = self.scalar(k, ratio);
-        self.emit(Op::Binary(super::table::Binary::Mul), &[Some(mean), Some(ratio)], Attrs::new())
+        self.emit(
+            Op::Binary(super::table::Binary::Mul),
+            &[Some(mean), Some(ratio)],
+            Attrs::new(),
+        )
     }
-}
-
-/// An attribute's expression with every name replaced by its number.
-pub fn resolve(expr: &Expr, lookup: &dyn Fn(&str) -> Option<Extent>) -> Result<i64, ExprError> {
-    let extent = expr.extent(lookup)?;
-    extent.known().ok_or_else(|| ExprError::Unknown(extent.to_string().into()))
 }

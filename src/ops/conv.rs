@@ -35,7 +35,11 @@ impl Operator for Conv {
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, w) = (cx.operand(0)?, cx.operand(1)?);
         if x.axes.len() < 3 || x.axes.len() != w.axes.len() {
-            return cx.wrong(format!("input and weight have {} and {} axes", x.axes.len(), w.axes.len()));
+            return cx.wrong(format!(
+                "input and weight have {} and {} axes",
+                x.axes.len(),
+                w.axes.len()
+            ));
         }
         let groups = cx.extent("groups")?.unwrap_or(Extent::from(1i64));
         let out = if groups.known() == Some(1) {
@@ -47,7 +51,11 @@ impl Operator for Conv {
             if cx.known(w.axes[1]) != Some(1) {
                 cx.dims.count(g);
             }
-            cx.apply("n (g i), (g o) i -> n (g o)", &[&x.axes[..2], &w.axes[..2]], &[("g", g)])?
+            cx.apply(
+                "n (g i), (g o) i -> n (g o)",
+                &[&x.axes[..2], &w.axes[..2]],
+                &[("g", g)],
+            )?
         };
         let mut axes = out.results[0].clone();
         if let Some(bias) = cx.optional(2) {
@@ -66,7 +74,9 @@ impl Operator for Conv {
         Ok(())
     }
     fn macs(&self, view: &View<'_>) -> Extent {
-        let per_output = view.operand(1).map_or(Extent::from(0i64), |w| product(&w.axes[1..]));
+        let per_output = view
+            .operand(1)
+            .map_or(Extent::from(0i64), |w| product(&w.axes[1..]));
         product(&[view.result_count(0), per_output])
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -81,7 +91,9 @@ impl Operator for Conv {
         let per_group = shape[1] / groups.max(1);
         let (spatial, volume) = (&x.shape[2..], x.shape[2..].iter().product::<usize>());
         let (step, taps) = (strides(spatial), kernel.iter().product::<usize>());
-        let before: Vec<i64> = (0..kernel.len()).map(|a| window.pad_before(a, spatial[a], shape[a + 2])).collect();
+        let before: Vec<i64> = (0..kernel.len())
+            .map(|a| window.pad_before(a, spatial[a], shape[a + 2]))
+            .collect();
         let places: usize = shape[2..].iter().product();
         let mut out = vec![0f32; shape.iter().product()];
         for place in 0..places {
@@ -118,13 +130,18 @@ impl Operator for Conv {
         mask.filled(&[(0, &[1], 0.0)])
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        let depthwise = view.extent(1, 1).known() == Some(1) && view.extent(0, 1).known() != Some(1);
+        let depthwise =
+            view.extent(1, 1).known() == Some(1) && view.extent(0, 1).known() != Some(1);
         match k {
             0 => all_axes(view, k, Role::Other),
             1 => {
                 let mut roles = vec![Role::Window; view.operand(1).map_or(0, |w| w.axes.len())];
                 if roles.len() >= 2 {
-                    roles[0] = if depthwise { Role::Depthwise } else { Role::Out };
+                    roles[0] = if depthwise {
+                        Role::Depthwise
+                    } else {
+                        Role::Out
+                    };
                     roles[1] = Role::In;
                 }
                 Use::Roles(roles)

@@ -1,5 +1,5 @@
 //! Dimension expressions as they are written: numbers, names, and `+ - * /` over them.
-use crate::tensor::Extent;
+use crate::tensor::{Extent, quoted};
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,10 +83,18 @@ impl Expr {
                 sum.checked_add(&part.extent(lookup)?).ok_or_else(overflow)
             }),
             Expr::Product(parts) => parts.iter().try_fold(Extent::from(1i64), |product, part| {
-                product.checked_mul(&part.extent(lookup)?).ok_or_else(overflow)
+                product
+                    .checked_mul(&part.extent(lookup)?)
+                    .ok_or_else(overflow)
             }),
-            Expr::Difference(a, b) => a.extent(lookup)?.checked_sub(&b.extent(lookup)?).ok_or_else(overflow),
-            Expr::Quotient(a, b) => a.extent(lookup)?.floor_div(&b.extent(lookup)?).ok_or_else(overflow),
+            Expr::Difference(a, b) => a
+                .extent(lookup)?
+                .checked_sub(&b.extent(lookup)?)
+                .ok_or_else(overflow),
+            Expr::Quotient(a, b) => a
+                .extent(lookup)?
+                .floor_div(&b.extent(lookup)?)
+                .ok_or_else(overflow),
         }
     }
     /// Calls `visit` with every name in the expression.
@@ -109,16 +117,6 @@ impl From<i64> for Expr {
     }
 }
 
-/// A dim name as text: bare if it is a plain identifier (dots between words allowed), quoted otherwise.
-pub fn quoted(name: &str) -> String {
-    let plain = !name.is_empty()
-        && name.split('.').all(|word| {
-            !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        })
-        && !name.starts_with(|c: char| c.is_ascii_digit());
-    if plain { name.to_string() } else { format!("{name:?}") }
-}
-
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn level(e: &Expr) -> u8 {
@@ -130,7 +128,11 @@ impl fmt::Display for Expr {
             }
         }
         fn part(e: &Expr, least: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            if level(e) < least { write!(f, "({e})") } else { write!(f, "{e}") }
+            if level(e) < least {
+                write!(f, "({e})")
+            } else {
+                write!(f, "{e}")
+            }
         }
         match self {
             Expr::Num(n) => write!(f, "{n}"),

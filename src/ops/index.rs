@@ -13,15 +13,21 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 pub fn broadcast_strides(shape: &[usize], result: &[usize]) -> Vec<usize> {
     let own = strides(shape);
     (0..result.len())
-        .map(|axis| match (axis + shape.len()).checked_sub(result.len()) {
-            Some(i) if shape[i] != 1 => own[i],
-            _ => 0,
-        })
+        .map(
+            |axis| match (axis + shape.len()).checked_sub(result.len()) {
+                Some(i) if shape[i] != 1 => own[i],
+                _ => 0,
+            },
+        )
         .collect()
 }
 
 /// For every index tuple of `shape` in row-major order: its offset under each list of strides.
-pub fn walk<const N: usize>(shape: &[usize], strides: [&[usize]; N], mut visit: impl FnMut([usize; N])) {
+pub fn walk<const N: usize>(
+    shape: &[usize],
+    strides: [&[usize]; N],
+    mut visit: impl FnMut([usize; N]),
+) {
     if shape.contains(&0) {
         return;
     }

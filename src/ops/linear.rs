@@ -8,7 +8,12 @@ pub struct Linear;
 
 impl Operator for Linear {
     fn attrs(&self) -> &'static [AttrSpec] {
-        &[("alpha", Kind::Float), ("beta", Kind::Float), ("trans_a", Kind::Bool), ("trans_b", Kind::Bool)]
+        &[
+            ("alpha", Kind::Float),
+            ("beta", Kind::Float),
+            ("trans_a", Kind::Bool),
+            ("trans_b", Kind::Bool),
+        ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
@@ -38,7 +43,10 @@ impl Operator for Linear {
         let (m, n) = (shape[0], shape[1]);
         let (trans_a, trans_b) = (cx.attrs.flag("trans_a"), cx.attrs.flag("trans_b"));
         let k = a.shape[if trans_a { 0 } else { 1 }];
-        let (alpha, beta) = (cx.attrs.float_or("alpha", 1.0), cx.attrs.float_or("beta", 1.0));
+        let (alpha, beta) = (
+            cx.attrs.float_or("alpha", 1.0),
+            cx.attrs.float_or("beta", 1.0),
+        );
         let (x, y) = (a.to_f32()?, b.to_f32()?);
         let mut out = vec![0f32; m * n];
         for i in 0..m {
@@ -65,7 +73,11 @@ impl Operator for Linear {
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         let pair = |first_is_out: bool| {
-            Use::Roles(if first_is_out { vec![Role::Out, Role::In] } else { vec![Role::In, Role::Out] })
+            Use::Roles(if first_is_out {
+                vec![Role::Out, Role::In]
+            } else {
+                vec![Role::In, Role::Out]
+            })
         };
         match k {
             0 => pair(!view.attrs.flag("trans_a")),

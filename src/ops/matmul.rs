@@ -34,7 +34,10 @@ impl Operator for Matmul {
         Ok(())
     }
     fn macs(&self, view: &View<'_>) -> Extent {
-        let k = view.operand(0).and_then(|a| a.axes.last().cloned()).unwrap_or(Extent::from(0i64));
+        let k = view
+            .operand(0)
+            .and_then(|a| a.axes.last().cloned())
+            .unwrap_or(Extent::from(0i64));
         context::product(&[view.result_count(0), k])
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -52,18 +55,22 @@ impl Operator for Matmul {
         let (ba, bb) = (&sa[..sa.len() - 2], &sb[..sb.len() - 2]);
         let (x, y) = (a.to_f32()?, b.to_f32()?);
         let mut out = Vec::with_capacity(shape.iter().product());
-        walk(batch, [&broadcast_strides(ba, batch), &broadcast_strides(bb, batch)], |[p, q]| {
-            let (x, y) = (&x[p * m * k..], &y[q * k * n..]);
-            for i in 0..m {
-                let at = out.len();
-                out.resize(at + n, 0f32);
-                for l in 0..k {
-                    for j in 0..n {
-                        out[at + j] += x[i * k + l] * y[l * n + j];
+        walk(
+            batch,
+            [&broadcast_strides(ba, batch), &broadcast_strides(bb, batch)],
+            |[p, q]| {
+                let (x, y) = (&x[p * m * k..], &y[q * k * n..]);
+                for i in 0..m {
+                    let at = out.len();
+                    out.resize(at + n, 0f32);
+                    for l in 0..k {
+                        for j in 0..n {
+                            out[at + j] += x[i * k + l] * y[l * n + j];
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {

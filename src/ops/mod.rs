@@ -5,8 +5,8 @@
 mod attr;
 mod context;
 mod expr;
-mod table;
 pub mod index;
+mod table;
 pub mod window;
 
 mod batch_norm;
@@ -20,11 +20,13 @@ mod reduce;
 mod reshape;
 mod unary;
 
+pub use crate::tensor::quoted;
 pub use attr::{Attr, Attrs, Kind};
 pub use context::{
-    AttrDims, Eval, EvalError, Handle, Mask, Operand, Rule, RuleError, Shape, ValueType, View, broadcast, normalize_axis,
+    AttrDims, Eval, EvalError, Handle, Mask, Operand, Rule, RuleError, Shape, ValueType, View,
+    normalize_axis,
 };
-pub use expr::{Expr, ExprError, quoted};
+pub use expr::{Expr, ExprError};
 pub use table::{Binary, Op, Reduce, Unary};
 
 use crate::tensor::{Extent, Tensor};
@@ -90,5 +92,11 @@ pub trait Operator: Sync {
 
 /// All axes of operand `k` in one role.
 pub fn all_axes(view: &View<'_>, k: usize, role: Role) -> Use {
-    Use::Roles(vec![role; view.operands.get(k).and_then(|o| o.as_ref()).map_or(0, |s| s.axes.len())])
+    Use::Roles(vec![
+        role;
+        view.operands
+            .get(k)
+            .and_then(|o| o.as_ref())
+            .map_or(0, |s| s.axes.len())
+    ])
 }

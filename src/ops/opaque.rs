@@ -27,7 +27,10 @@ impl Operator for Opaque {
         Extent::from(0i64)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::Wrong(format!("`{}` is not known and cannot be run", cx.attrs.str_or("type", "opaque"))))
+        Err(EvalError::Wrong(format!(
+            "`{}` is not known and cannot be run",
+            cx.attrs.str_or("type", "opaque")
+        )))
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         mask.apart()

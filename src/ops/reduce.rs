@@ -16,7 +16,9 @@ impl Reduce {
     /// Which axes go.
     fn axes(attrs: &Attrs, rank: usize) -> Result<Vec<usize>, RuleError> {
         match attrs.ints("axes") {
-            Some(axes) if !axes.is_empty() => axes.iter().map(|a| normalize_axis(*a, rank)).collect(),
+            Some(axes) if !axes.is_empty() => {
+                axes.iter().map(|a| normalize_axis(*a, rank)).collect()
+            }
             _ if attrs.flag("noop_with_empty_axes") => Ok(vec![]),
             _ => Ok((0..rank).collect()),
         }
@@ -27,14 +29,23 @@ impl Reduce {
             Reduce::Max | Reduce::LogSumExp => f32::NEG_INFINITY,
             Reduce::Min => f32::INFINITY,
             Reduce::Prod => 1.0,
-            Reduce::Sum | Reduce::Mean | Reduce::L1 | Reduce::L2 | Reduce::SumSquare | Reduce::LogSum => 0.0,
+            Reduce::Sum
+            | Reduce::Mean
+            | Reduce::L1
+            | Reduce::L2
+            | Reduce::SumSquare
+            | Reduce::LogSum => 0.0,
         }
     }
 }
 
 impl Operator for Reduce {
     fn attrs(&self) -> &'static [AttrSpec] {
-        &[("axes", Kind::Ints), ("keep_dims", Kind::Bool), ("noop_with_empty_axes", Kind::Bool)]
+        &[
+            ("axes", Kind::Ints),
+            ("keep_dims", Kind::Bool),
+            ("noop_with_empty_axes", Kind::Bool),
+        ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
@@ -59,9 +70,14 @@ impl Operator for Reduce {
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let x = cx.operand(0)?;
         let (dtype, shape) = cx.result(0)?;
-        let reduced = Reduce::axes(cx.attrs, x.shape.len()).map_err(|e| EvalError::Wrong(e.to_string()))?;
-        let kept: Vec<usize> =
-            x.shape.iter().enumerate().map(|(i, n)| if reduced.contains(&i) { 1 } else { *n }).collect();
+        let reduced =
+            Reduce::axes(cx.attrs, x.shape.len()).map_err(|e| EvalError::Wrong(e.to_string()))?;
+        let kept: Vec<usize> = x
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(i, n)| if reduced.contains(&i) { 1 } else { *n })
+            .collect();
         let mut into = strides(&kept);
         reduced.iter().for_each(|a| into[*a] = 0);
         let values = x.to_f32()?;
@@ -70,10 +86,21 @@ impl Operator for Reduce {
         // Sums are taken in f64, so that the order of adding does not show; `log_sum_exp` needs the maximum first.
         let mut top = vec![f64::NEG_INFINITY; size];
         if *self == Reduce::LogSumExp {
-            walk(&x.shape, [&strides(&x.shape), &into], |[i, o]| top[o] = top[o].max(values[i] as f64));
-            top.iter_mut().filter(|t| t.is_infinite()).for_each(|t| *t = 0.0);
+            walk(&x.shape, [&strides(&x.shape), &into], |[i, o]| {
+                top[o] = top[o].max(values[i] as f64)
+            });
+            top.iter_mut()
+                .filter(|t| t.is_infinite())
+                .for_each(|t| *t = 0.0);
         }
-        let mut out = vec![if *self == Reduce::LogSumExp { 0.0 } else { self.identity() as f64 }; size];
+        let mut out = vec![
+            if *self == Reduce::LogSumExp {
+                0.0
+            } else {
+                self.identity() as f64
+            };
+            size
+        ];
         walk(&x.shape, [&strides(&x.shape), &into], |[i, o]| {
             let x = values[i] as f64;
             out[o] = match self {
@@ -93,7 +120,12 @@ impl Operator for Reduce {
                 Reduce::L2 => o.sqrt(),
                 Reduce::LogSum => o.ln(),
                 Reduce::LogSumExp => o.ln() + top,
-                Reduce::Sum | Reduce::Max | Reduce::Min | Reduce::Prod | Reduce::L1 | Reduce::SumSquare => *o,
+                Reduce::Sum
+                | Reduce::Max
+                | Reduce::Min
+                | Reduce::Prod
+                | Reduce::L1
+                | Reduce::SumSquare => *o,
             };
         }
         let out = Tensor::from_f32(shape, out.into_iter().map(|x| x as f32).collect())?;
@@ -109,7 +141,11 @@ impl Operator for Reduce {
         match (means.first(), ratio == 1.0) {
             (Some(mean), false) => {
                 let ratio = mask.scalar(0, ratio);
-                vec![mask.emit(Op::Binary(table::Binary::Mul), &[Some(*mean), Some(ratio)], Attrs::new())]
+                vec![mask.emit(
+                    Op::Binary(table::Binary::Mul),
+                    &[Some(*mean), Some(ratio)],
+                    Attrs::new(),
+                )]
             }
             _ => means,
         }

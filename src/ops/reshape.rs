@@ -14,7 +14,9 @@ impl Operator for Reshape {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
-        let Some(target) = cx.stated(0) else { return cx.wrong("its result type must be stated: it is the target") };
+        let Some(target) = cx.stated(0) else {
+            return cx.wrong("its result type must be stated: it is the target");
+        };
         let axes: Vec<_> = target.iter().map(|e| cx.dims.axis(e.clone())).collect();
         cx.dims.reshape(x.axes, &axes, cx.cause)?;
         cx.result(x.dtype, axes);

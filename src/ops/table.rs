@@ -1,6 +1,5 @@
 //! The table: one line an operator.
 use super::Operator;
-use super::*;
 
 /// Makes the enum of all operators, and name look-up both ways.
 macro_rules! operators {

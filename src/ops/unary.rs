@@ -58,7 +58,9 @@ impl Unary {
             }
             Unary::Mish => Box::new(|x| x * softplus(x).tanh()),
             Unary::Gelu if attrs.str_or("approximate", "none") == "tanh" => Box::new(|x| {
-                0.5 * x * (1.0 + ((2.0 / std::f32::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
+                0.5 * x
+                    * (1.0
+                        + ((2.0 / std::f32::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
             }),
             Unary::Gelu => Box::new(|x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))),
             Unary::Softplus => Box::new(softplus),
@@ -71,7 +73,15 @@ impl Unary {
             Unary::Reciprocal => Box::new(f32::recip),
             Unary::Neg => Box::new(|x| -x),
             Unary::Abs => Box::new(f32::abs),
-            Unary::Sign => Box::new(|x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }),
+            Unary::Sign => Box::new(|x| {
+                if x > 0.0 {
+                    1.0
+                } else if x < 0.0 {
+                    -1.0
+                } else {
+                    x
+                }
+            }),
             Unary::Floor => Box::new(f32::floor),
             Unary::Ceil => Box::new(f32::ceil),
             Unary::Round => Box::new(f32::round_ties_even),
@@ -89,8 +99,13 @@ impl Unary {
             Unary::Not => Box::new(|x| (x == 0.0) as u8 as f32),
             Unary::IsNan => Box::new(|x| x.is_nan() as u8 as f32),
             Unary::IsInf => {
-                let (up, down) = (attrs.int_or("detect_positive", 1) != 0, attrs.int_or("detect_negative", 1) != 0);
-                Box::new(move |x| ((x == f32::INFINITY && up) || (x == f32::NEG_INFINITY && down)) as u8 as f32)
+                let (up, down) = (
+                    attrs.int_or("detect_positive", 1) != 0,
+                    attrs.int_or("detect_negative", 1) != 0,
+                );
+                Box::new(move |x| {
+                    ((x == f32::INFINITY && up) || (x == f32::NEG_INFINITY && down)) as u8 as f32
+                })
             }
             Unary::Identity => Box::new(|x| x),
         }
@@ -132,11 +147,16 @@ pub fn erf(x: f32) -> f32 {
 impl Operator for Unary {
     fn attrs(&self) -> &'static [AttrSpec] {
         match self {
-            Unary::LeakyRelu | Unary::Elu | Unary::Celu | Unary::ThresholdedRelu | Unary::Swish => ALPHA,
+            Unary::LeakyRelu | Unary::Elu | Unary::Celu | Unary::ThresholdedRelu | Unary::Swish => {
+                ALPHA
+            }
             Unary::Selu => ALPHA_GAMMA,
             Unary::HardSigmoid => ALPHA_BETA,
             Unary::Gelu => &[("approximate", Kind::Str)],
-            Unary::IsInf => &[("detect_positive", Kind::Int), ("detect_negative", Kind::Int)],
+            Unary::IsInf => &[
+                ("detect_positive", Kind::Int),
+                ("detect_negative", Kind::Int),
+            ],
             _ => &[],
         }
     }
@@ -145,7 +165,14 @@ impl Operator for Unary {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
-        cx.result(if self.is_test() { crate::tensor::DType::Bool } else { x.dtype }, x.axes.to_vec());
+        cx.result(
+            if self.is_test() {
+                crate::tensor::DType::Bool
+            } else {
+                x.dtype
+            },
+            x.axes.to_vec(),
+        );
         Ok(())
     }
     fn macs(&self, _: &View<'_>) -> Extent {
@@ -158,13 +185,17 @@ impl Operator for Unary {
         }
         let (dtype, _) = cx.result(0)?;
         if x.dtype.is_integer() && dtype == x.dtype {
-            let wide: Vec<i64> = x.to_i64()?.iter().map(|n| match self {
-                Unary::Neg => Ok(n.wrapping_neg()),
-                Unary::Abs => Ok(n.wrapping_abs()),
-                Unary::Sign => Ok(n.signum()),
-                Unary::Relu => Ok((*n).max(0)),
-                _ => Err(EvalError::Wrong(format!("`{}` of integers", self.name()))),
-            }).collect::<Result<_, _>>()?;
+            let wide: Vec<i64> = x
+                .to_i64()?
+                .iter()
+                .map(|n| match self {
+                    Unary::Neg => Ok(n.wrapping_neg()),
+                    Unary::Abs => Ok(n.wrapping_abs()),
+                    Unary::Sign => Ok(n.signum()),
+                    Unary::Relu => Ok((*n).max(0)),
+                    _ => Err(EvalError::Wrong(format!("`{}` of integers", self.name()))),
+                })
+                .collect::<Result<_, _>>()?;
             return Ok(vec![Tensor::from_i64(&x.shape, wide)?.cast(dtype)?]);
         }
         let f = self.function(cx.attrs);
@@ -175,6 +206,10 @@ impl Operator for Unary {
         mask.apart()
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        if *self == Unary::Identity { Use::Seen } else { all_axes(view, k, Role::Other) }
+        if *self == Unary::Identity {
+            Use::Seen
+        } else {
+            all_axes(view, k, Role::Other)
+        }
     }
 }

@@ -25,7 +25,10 @@ impl Window {
         let n = kernel.len();
         let list = |name: &str, default: i64, len: usize| match attrs.ints(name) {
             Some(all) if all.len() == len => Ok(all),
-            Some(all) => Err(RuleError::Wrong(format!("`{name}` has {} entries, {len} are needed", all.len()))),
+            Some(all) => Err(RuleError::Wrong(format!(
+                "`{name}` has {} entries, {len} are needed",
+                all.len()
+            ))),
             None => Ok(vec![default; len]),
         };
         let window = Window {
@@ -36,9 +39,19 @@ impl Window {
             ceil: attrs.flag("ceil"),
             kernel,
         };
-        let positive = window.stride.iter().chain(&window.dilation).chain(&window.kernel);
-        if positive.clone().any(|n| *n < 1) || positive.chain(&window.pad).any(|n| n.abs() > i32::MAX as i64) {
-            return Err(RuleError::Wrong("strides, dilations and kernels are at least 1, and no number is huge".into()));
+        let positive = window
+            .stride
+            .iter()
+            .chain(&window.dilation)
+            .chain(&window.kernel);
+        if positive.clone().any(|n| *n < 1)
+            || positive
+                .chain(&window.pad)
+                .any(|n| n.abs() > i32::MAX as i64)
+        {
+            return Err(RuleError::Wrong(
+                "strides, dilations and kernels are at least 1, and no number is huge".into(),
+            ));
         }
         Ok(window)
     }
@@ -55,7 +68,11 @@ impl Window {
                 .and_then(|e| e.floor_div(&stride))
                 .ok_or_else(overflow)?,
             _ => {
-                let pad = if self.auto_pad == "valid" { 0 } else { self.pad[axis] + self.pad[axis + self.kernel.len()] };
+                let pad = if self.auto_pad == "valid" {
+                    0
+                } else {
+                    self.pad[axis] + self.pad[axis + self.kernel.len()]
+                };
                 let round = if self.ceil { self.stride[axis] - 1 } else { 0 };
                 let out = input
                     .checked_add(&Extent::from(pad - self.span(axis) + round))
@@ -64,7 +81,9 @@ impl Window {
                     .ok_or_else(overflow)?;
                 match (out.known(), input.known()) {
                     // A window that would begin in the padding at the end does not count.
-                    (Some(o), Some(i)) if self.ceil && (o - 1) * self.stride[axis] >= i + self.pad[axis] => {
+                    (Some(o), Some(i))
+                        if self.ceil && (o - 1) * self.stride[axis] >= i + self.pad[axis] =>
+                    {
                         Extent::from(o - 1)
                     }
                     _ => out,
@@ -72,15 +91,17 @@ impl Window {
             }
         };
         match out.known() {
-            Some(n) if n < 1 => {
-                Err(RuleError::Wrong(format!("a window of {} does not fit an axis of {input}", self.span(axis))))
-            }
+            Some(n) if n < 1 => Err(RuleError::Wrong(format!(
+                "a window of {} does not fit an axis of {input}",
+                self.span(axis)
+            ))),
             _ => Ok(out),
         }
     }
     /// The padding before spatial axis `axis` when extents are numbers.
     pub fn pad_before(&self, axis: usize, input: usize, output: usize) -> i64 {
-        let total = ((output as i64 - 1) * self.stride[axis] + self.span(axis) - input as i64).max(0);
+        let total =
+            ((output as i64 - 1) * self.stride[axis] + self.span(axis) - input as i64).max(0);
         match &self.auto_pad[..] {
             "same_upper" => total / 2,
             "same_lower" => total - total / 2,
@@ -89,7 +110,14 @@ impl Window {
         }
     }
     /// The input position that element `k` of window `o` reads along `axis`, if it is no padding.
-    pub fn source(&self, axis: usize, before: i64, o: usize, k: usize, input: usize) -> Option<usize> {
+    pub fn source(
+        &self,
+        axis: usize,
+        before: i64,
+        o: usize,
+        k: usize,
+        input: usize,
+    ) -> Option<usize> {
         let at = o as i64 * self.stride[axis] + k as i64 * self.dilation[axis] - before;
         usize::try_from(at).ok().filter(|at| *at < input)
     }

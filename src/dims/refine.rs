@@ -1,0 +1,432 @@
+//! Refinement on a work list: what two forms of one class say of each other, said of smaller classes.
+//!
+//! * Concatenation is n-ary, never nested. Every class keeps one form; one that was refined against it is dropped.
+//! * Distribution happens only where a concatenation meets a product, and only for the pieces asked for.
+//! * A unit factor is frozen only where its removal would empty an axis; else it stays, and `1*(b+c) = 1*b + 1*c`.
+//! * Rows that do not fit freeze only the coprime core; common inner and outer factors stay free.
+//! * A class with a run-time extent freezes what it is made of, and is not refined.
+use super::terms::{Fact, Node};
+use super::{Cause, Dims, Mismatch, Reason};
+use egg::Id;
+use std::collections::{BTreeSet, HashMap};
+
+/// Rounds after which what still changes is frozen.
+const ROUNDS: usize = 400;
+
+/// The cause of what no statement caused alone.
+const NOBODY: Cause = Cause(u32::MAX);
+
+impl Dims {
+    /// Refines until nothing changes. Fails where two different numbers became one dimension.
+    pub fn solve(&mut self) -> Result<(), Mismatch> {
+        self.memo.get_mut().clear();
+        for round in 0.. {
+            self.graph.rebuild();
+            let dirty = std::mem::take(&mut self.graph.analysis.dirty);
+            let work: BTreeSet<Id> = dirty.into_iter().map(|id| self.graph.find(id)).collect();
+            if let Some(conflict) = self.graph.analysis.conflict.clone() {
+                return Err(conflict);
+            }
+            if work.is_empty() && !self.break_cycles() {
+                return Ok(());
+            }
+            if round > ROUNDS {
+                work.iter()
+                    .for_each(|id| self.freeze_class(*id, (Reason::WorkLimit, NOBODY)));
+                if round > ROUNDS + 100 {
+                    return Ok(());
+                }
+            }
+            for id in work {
+                self.refine(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn refine(&mut self, id: Id) {
+        self.steps += 1;
+        let id = self.graph.find(id);
+        let Fact {
+            frozen,
+            needed,
+            count,
+            ..
+        } = *self.fact(id);
+        if !self.graph[id]
+            .nodes
+            .iter()
+            .any(|n| !matches!(n, Node::Sym(_)))
+        {
+            if needed && frozen.is_none() && self.ext(id) == 1 {
+                self.freeze_class(id, (Reason::SinglePosition, NOBODY));
+            } else if frozen.is_some() && self.ext(id) == 1 {
+                self.drop_frozen_unit(id);
+            }
+            return;
+        }
+        let known = self.is_known(id);
+        if known && self.ext(id) == 0 {
+            return;
+        }
+        if known && self.ext(id) == 1 && needed && frozen.is_none() {
+            return self.freeze_class(id, (Reason::SinglePosition, NOBODY));
+        }
+        let (mut cats, mut muls) = self.forms_of(id);
+        if let Some(why) = frozen {
+            for part in cats.iter().flatten().chain(muls.iter().flatten()) {
+                self.freeze_class(*part, why);
+            }
+            if known && self.ext(id) == 1 {
+                self.drop_frozen_unit(id);
+            }
+        }
+        if count {
+            for part in cats.iter().flatten().chain(muls.iter().flatten()) {
+                self.count_class(*part);
+            }
+        }
+        if !known
+            || cats
+                .iter()
+                .flatten()
+                .chain(muls.iter().flatten())
+                .any(|p| !self.is_known(*p))
+        {
+            return;
+        }
+        if needed {
+            muls.iter().flatten().for_each(|part| self.need(*part));
+        }
+        let whole: Vec<[Id; 2]> = std::mem::take(&mut muls);
+        for [a, b] in whole {
+            let unit = [(a, b), (b, a)].into_iter().find(|(u, rest)| {
+                self.ext(*u) == 1
+                    && (self.fact(*u).frozen.is_some()
+                        || self.graph.find(*rest) == self.graph.find(id))
+            });
+            match unit {
+                Some((u, rest)) => {
+                    self.freeze_class(u, (Reason::SinglePosition, NOBODY));
+                    self.drop_form(id, Node::Mul([a, b]), None);
+                    self.unite(id, rest);
+                }
+                None => muls.push([a, b]),
+            }
+        }
+        while muls.len() > 1 {
+            let Some(other) = muls.pop() else { break };
+            if !self.factor(muls[0], other) {
+                return self.graph.analysis.dirty.push(id);
+            }
+            self.drop_form(id, Node::Mul(other), Some(Node::Mul(muls[0])));
+        }
+        cats.sort_by_key(|c| (c.len(), c.clone()));
+        while cats.len() > 1 {
+            let Some(other) = cats.pop() else { break };
+            self.zip(&cats[0], &other);
+            self.drop_form(
+                id,
+                Node::Cat(other.into()),
+                Some(Node::Cat(cats[0].clone().into())),
+            );
+        }
+        if let ([cat], [mul]) = (&cats[..], &muls[..]) {
+            let cuts = self.cuts(cat);
+            let pieces = self.product_pieces(*mul, &cuts);
+            for (part, piece) in cat.iter().zip(pieces) {
+                self.unite(*part, piece);
+            }
+            self.drop_form(id, Node::Cat(cat.clone().into()), None);
+        }
+    }
+
+    /// A frozen unit drops out of the products it is a factor of: they are looked at again.
+    fn drop_frozen_unit(&mut self, id: Id) {
+        let parents: Vec<Id> = self.graph[id]
+            .parents()
+            .map(|p| self.graph.find(p))
+            .collect();
+        for p in parents {
+            let is_factor = |n: &Node| matches!(n, Node::Mul(ab) if ab.iter().any(|c| self.graph.find(*c) == id));
+            if self.graph[p].nodes.iter().any(is_factor) {
+                self.graph.analysis.dirty.push(p);
+            }
+        }
+    }
+
+    /// Inner boundaries of a concatenation.
+    fn cuts(&self, parts: &[Id]) -> Vec<usize> {
+        let mut at = 0;
+        parts[..parts.len() - 1]
+            .iter()
+            .map(|p| {
+                at += self.ext(*p);
+                at
+            })
+            .collect()
+    }
+
+    /// Two concatenations: between boundaries that both have, one part equals the other's parts, or all are cut at all
+    /// boundaries.
+    fn zip(&mut self, one: &[Id], two: &[Id]) {
+        let (mut i, mut j) = (0, 0);
+        while i < one.len() && j < two.len() {
+            let (mut a, mut b) = (vec![one[i]], vec![two[j]]);
+            let (mut to_a, mut to_b) = (self.ext(one[i]), self.ext(two[j]));
+            (i, j) = (i + 1, j + 1);
+            while to_a != to_b {
+                let (list, all, to, at) = if to_a < to_b {
+                    (one, &mut a, &mut to_a, &mut i)
+                } else {
+                    (two, &mut b, &mut to_b, &mut j)
+                };
+                let Some(next) = list.get(*at) else { return };
+                *to += self.ext(*next);
+                all.push(*next);
+                *at += 1;
+            }
+            if a.len() == 1 || b.len() == 1 {
+                let (x, y) = (self.cat(&a), self.cat(&b));
+                self.unite(x, y);
+            } else {
+                let (cuts_a, cuts_b) = (self.cuts(&a), self.cuts(&b));
+                let (x, y) = (
+                    self.list_pieces(&a, &cuts_b, true),
+                    self.list_pieces(&b, &cuts_a, true),
+                );
+                for (x, y) in x.into_iter().zip(y) {
+                    self.unite(x, y);
+                }
+            }
+        }
+    }
+
+    /// Cuts a list of parts at the given places; with `keep`, at the boundaries of the parts too.
+    fn list_pieces(&mut self, parts: &[Id], cuts: &[usize], keep: bool) -> Vec<Id> {
+        let (mut done, mut open, mut at, mut k) = (vec![], vec![], 0, 0);
+        for part in parts {
+            let end = at + self.ext(*part);
+            let from = k;
+            while k < cuts.len() && cuts[k] < end {
+                k += 1;
+            }
+            let inside: Vec<usize> = cuts[from..k]
+                .iter()
+                .filter(|c| **c > at)
+                .map(|c| c - at)
+                .collect();
+            if from < k && cuts[from] == at && !open.is_empty() {
+                done.push(self.cat(&std::mem::take(&mut open)));
+            }
+            let pieces = self.pieces(*part, &inside);
+            for (n, piece) in pieces.iter().enumerate() {
+                open.push(*piece);
+                if n + 1 < pieces.len() {
+                    done.push(self.cat(&std::mem::take(&mut open)));
+                }
+            }
+            at = end;
+            if keep {
+                done.push(self.cat(&std::mem::take(&mut open)));
+            }
+        }
+        if !open.is_empty() {
+            done.push(self.cat(&open));
+        }
+        done
+    }
+
+    /// The classes between the cuts of a class.
+    fn pieces(&mut self, id: Id, cuts: &[usize]) -> Vec<Id> {
+        if cuts.is_empty() {
+            return vec![id];
+        }
+        let id = self.graph.find(id);
+        let (mut cats, muls) = self.forms_of(id);
+        cats.sort_by_key(|c| (c.len(), c.clone()));
+        if let Some(cat) = cats.first() {
+            return self.list_pieces(cat, cuts, false);
+        }
+        // A class may be, for now, a factor of itself through unit factors: then it is cut as a leaf, and the cycle is
+        // broken later.
+        if let Some(mul) = muls.first()
+            && !self.path.contains(&id)
+        {
+            self.path.push(id);
+            let pieces = self.product_pieces(*mul, cuts);
+            self.path.pop();
+            return pieces;
+        }
+        let ends: Vec<usize> = cuts.iter().copied().chain([self.ext(id)]).collect();
+        let mut at = 0;
+        let mut parts = vec![];
+        for end in ends {
+            parts.push(self.fresh(end - at));
+            at = end;
+        }
+        let sum = self.cat(&parts);
+        self.unite(id, sum);
+        parts
+    }
+
+    /// The pieces of `c*d`: whole rows are `rows * d`; a row cut inside is `1 * (b + c) = 1*b + 1*c`.
+    fn product_pieces(&mut self, [c, d]: [Id; 2], cuts: &[usize]) -> Vec<Id> {
+        let row = self.ext(d);
+        let mut outer: Vec<usize> = cuts
+            .iter()
+            .flat_map(|at| [at / row, at.div_ceil(row)])
+            .collect();
+        outer.retain(|r| *r > 0 && *r < self.ext(c));
+        outer.sort();
+        outer.dedup();
+        let rows = self.pieces(c, &outer);
+        let (mut done, mut open, mut at, mut k) = (vec![], vec![], 0, 0);
+        for r in rows {
+            let end = at + self.ext(r) * row;
+            if k < cuts.len() && cuts[k] == at {
+                done.push(self.cat(&std::mem::take(&mut open)));
+                k += 1;
+            }
+            let from = k;
+            while k < cuts.len() && cuts[k] < end {
+                k += 1;
+            }
+            let inside: Vec<usize> = cuts[from..k].iter().map(|c| c - at).collect();
+            let columns = self.pieces(d, &inside);
+            for (n, column) in columns.iter().enumerate() {
+                open.push(self.times(r, *column));
+                if n + 1 < columns.len() {
+                    done.push(self.cat(&std::mem::take(&mut open)));
+                }
+            }
+            at = end;
+        }
+        done.push(self.cat(&open));
+        done
+    }
+
+    /// Two products of one class. False when a unit had to be frozen first.
+    fn factor(&mut self, one: [Id; 2], two: [Id; 2]) -> bool {
+        let ([a, b], [c, d]) = if self.ext(one[1]) <= self.ext(two[1]) {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        let (small, large) = (self.ext(b), self.ext(d));
+        if small == large {
+            self.unite(a, c);
+            self.unite(b, d);
+            return true;
+        }
+        let units: Vec<Id> = [a, b, c, d]
+            .into_iter()
+            .filter(|u| self.ext(*u) == 1)
+            .collect();
+        if !units.is_empty() {
+            units
+                .iter()
+                .for_each(|u| self.freeze_class(*u, (Reason::SinglePosition, NOBODY)));
+            return false;
+        }
+        if large % small == 0 {
+            // (c * r) * b = c * (r * b); the r of a factorization that is already there.
+            let known = self
+                .forms_of(d)
+                .1
+                .into_iter()
+                .find(|m| self.ext(m[1]) == small)
+                .map(|m| m[0])
+                .or_else(|| {
+                    self.forms_of(a)
+                        .1
+                        .into_iter()
+                        .find(|m| self.ext(m[1]) == large / small)
+                        .map(|m| m[1])
+                });
+            let r = known.unwrap_or_else(|| self.fresh(large / small));
+            let (inner, outer) = (self.times(r, b), self.times(c, r));
+            self.unite(inner, d);
+            self.unite(outer, a);
+            return true;
+        }
+        // a = k * q, b = p * t, c = k * p, d = q * t with p, q coprime: k and t stay free, p and q do not.
+        let t = gcd(small, large);
+        let (p, q) = (small / t, large / t);
+        let k = self.ext(a) / q;
+        let (outer, inner) = (self.fresh(k), self.fresh(t));
+        for (id, free, core, left) in [
+            (a, k, q, true),
+            (c, k, p, true),
+            (b, t, p, false),
+            (d, t, q, false),
+        ] {
+            let core = self.fresh(core);
+            self.freeze_class(core, (Reason::NoFit, NOBODY));
+            let term = match (free, left) {
+                (1, _) => core,
+                (_, true) => self.times(outer, core),
+                (_, false) => self.times(core, inner),
+            };
+            self.unite(id, term);
+        }
+        true
+    }
+
+    /// Classes that are, through free unit factors, factors of themselves: those units are frozen.
+    fn break_cycles(&mut self) -> bool {
+        // Edges from a class to the other factor of its products with a free unit factor; depth-first search.
+        let mut edges: HashMap<Id, Vec<(Id, Id)>> = HashMap::new();
+        for class in self.graph.classes() {
+            for node in &class.nodes {
+                let Node::Mul([a, b]) = node else { continue };
+                for (u, rest) in [(*a, *b), (*b, *a)] {
+                    if self.is_known(u) && self.ext(u) == 1 && self.fact(u).frozen.is_none() {
+                        edges
+                            .entry(class.id)
+                            .or_default()
+                            .push((self.graph.find(rest), u));
+                    }
+                }
+            }
+        }
+        let mut starts: Vec<Id> = edges.keys().copied().collect();
+        starts.sort();
+        let mut finished: HashMap<Id, bool> = HashMap::new();
+        let mut guilty = vec![];
+        for start in starts {
+            let mut stack = vec![(start, 0usize)];
+            while let Some((id, next)) = stack.last().copied() {
+                if next == 0 && finished.contains_key(&id) {
+                    stack.pop();
+                    continue;
+                }
+                finished.entry(id).or_insert(false);
+                match edges.get(&id).and_then(|e| e.get(next)).copied() {
+                    Some((rest, u)) => {
+                        if let Some(top) = stack.last_mut() {
+                            top.1 += 1;
+                        }
+                        match finished.get(&rest) {
+                            Some(false) => guilty.push(u),
+                            Some(true) => {}
+                            None => stack.push((rest, 0)),
+                        }
+                    }
+                    None => {
+                        finished.insert(id, true);
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        guilty
+            .iter()
+            .for_each(|u| self.freeze_class(*u, (Reason::SinglePosition, NOBODY)));
+        !guilty.is_empty()
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
