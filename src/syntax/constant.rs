@@ -125,14 +125,17 @@ fn elements<T: Element>(
     read: impl Fn(&Literal<'_>) -> Option<T>,
 ) -> Result<Tensor, Mistake> {
     let element = |term: &&Term<'_>| {
-        Literal::of(term).and_then(|l| read(&l)).ok_or_else(|| {
-            let mistake = Mistake::new(
-                term.span,
-                format!("this is no element of type {}", dtype.name()),
-            );
-            match dtype {
-                DType::Bool => mistake.help("elements are `true` and `false`"),
-                _ => mistake,
+        let literal = Literal::of(term);
+        let fits = literal.as_ref().and_then(&read);
+        fits.ok_or_else(|| {
+            let number = literal.is_some_and(|l| match dtype.is_float() {
+                true => l.text.starts_with(|c: char| c.is_ascii_digit()),
+                false => dtype != DType::Bool && l.text.bytes().all(|c| c.is_ascii_digit()),
+            });
+            let dtype = dtype.name();
+            match number {
+                true => Mistake::new(term.span, format!("the number does not fit {dtype}")),
+                false => Mistake::new(term.span, format!("this is no element of type {dtype}")),
             }
         })
     };

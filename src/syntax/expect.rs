@@ -1,6 +1,6 @@
 //! What the parser expected, in plain words.
 use super::token::{Mistake, Token};
-use crate::diag::Span;
+use crate::diag::{Span, nearest};
 use lalrpop_util::ParseError;
 
 /// The mistake behind an error of the parser.
@@ -26,8 +26,28 @@ pub fn mistake(text: &str, error: ParseError<usize, Token<'_>, Mistake>) -> Mist
     }
 }
 
+/// The words that begin a statement.
+const STATEMENTS: [&str; 8] = [
+    "model", "meta", "dim", "param", "const", "input", "output", "opaque",
+];
+
 fn found(text: &str, start: usize, token: Token<'_>, end: usize, expected: &[String]) -> Mistake {
     let word = &text[start..end];
+    let wants = |terminal: &str| expected.iter().any(|e| e.trim_matches('"') == terminal);
+    if let [only] = expected
+        && only == "\"(\""
+    {
+        // An operator's name without operands: perhaps it is no operator.
+        let before = text[..start].trim_end();
+        let from = before
+            .rfind(|c: char| !c.is_ascii_alphanumeric() && !"_.".contains(c))
+            .map_or(0, |at| at + 1);
+        if let Some(near) = nearest(&before[from..], STATEMENTS) {
+            let message = format!("`{}` begins no statement", &before[from..]);
+            return Mistake::new(Span::new(from, before.len()), message)
+                .help(format!("there is `{near}`"));
+        }
+    }
     let mistake = Mistake::new(
         Span::new(start, end),
         match expected {
@@ -35,11 +55,14 @@ fn found(text: &str, start: usize, token: Token<'_>, end: usize, expected: &[Str
             _ => format!("expected {}, found `{word}`", either(expected)),
         },
     );
-    let wants = |terminal: &str| expected.iter().any(|e| e.trim_matches('"') == terminal);
     match token {
+        _ if wants("+") => mistake,
         Token::Word(_) if wants("value") && wants("stored") => mistake.help(format!(
             "values are written `%{word}`, params and constants `@{word}`"
         )),
+        Token::Int(_) | Token::Float(_) if wants("value") && wants("stored") => {
+            mistake.help("a number is an operand by a name: `const @two : f32[] = 2.0`")
+        }
         Token::Value(_) if wants("stored") => {
             mistake.help("params and constants are written `@name`")
         }
@@ -47,7 +70,7 @@ fn found(text: &str, start: usize, token: Token<'_>, end: usize, expected: &[Str
         Token::Slash | Token::Minus | Token::Colon => {
             mistake.help("names that are not letters, digits, `_` and `.` are quoted: `%\"a/b\"`")
         }
-        Token::Text(_) if wants(":") && wants("opaque") => {
+        Token::Text(_) if expected.len() == 1 && wants("(") => {
             mistake.help("only `opaque` has a quoted type behind it")
         }
         _ => mistake,
@@ -68,27 +91,20 @@ fn either(expected: &[String]) -> String {
         }
     };
     for terminal in &all {
+        let word = *terminal == "word" || STATEMENTS.contains(terminal);
         match *terminal {
             "(" | "-" | "_" | "text" | "float" | "int" if term => say("a number or a name"),
-            "model" | "meta" | "dim" | "param" | "const" | "input" | "output" | "opaque"
-            | "word"
-                if term =>
-            {
-                say("a number or a name")
-            }
-            "model" | "meta" | "dim" | "param" | "const" | "input" | "output" | "opaque"
-            | "word" | "value" | "_"
-                if statement =>
-            {
-                say("a statement")
-            }
-            "model" | "meta" | "dim" | "param" | "const" | "input" | "output" | "opaque"
-            | "word" => say("a name"),
+            _ if word && term => say("a number or a name"),
+            _ if word && statement => say("a statement"),
+            "value" | "_" if statement => say("a statement"),
+            _ if word => say("a name"),
             "+" | "-" | "*" | "/" => say("an operator"),
             "value" => say("a value (`%name`)"),
             "stored" => say("a param or constant (`@name`)"),
             "text" => say("a quoted text"),
+            // Possible, but never what is meant: bytes where any value may stand, and operators named like statements.
             "bytes" => {}
+            "(" if all.len() > 1 => {}
             other => say(&format!("`{other}`")),
         }
     }

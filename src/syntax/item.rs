@@ -82,6 +82,11 @@ fn one(
             Some(literal) => integer(&literal)?,
             None => None,
         },
+        (Kind::Float, TermKind::Float(_))
+            if Literal::of(term).is_some_and(|l| float::<f32>(&l).is_none()) =>
+        {
+            return Err(Mistake::new(term.span, "the number does not fit f32"));
+        }
         (Kind::Float, _) => Literal::of(term).and_then(|l| float(&l)).map(Attr::Float),
         (Kind::Extent, TermKind::Float(_)) => None,
         (Kind::Extent, _) => Some(Attr::Expr(expr(term)?)),

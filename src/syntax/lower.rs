@@ -230,11 +230,10 @@ impl<'s> Lower<'_, 's> {
             };
         }
         if let Some(later) = self.defined_later(&name) {
-            let message = format!(
-                "`{text}` is used above its definition in line {}",
-                self.line(later)
-            );
-            return Err(Mistake::new(span, message));
+            return Err(Mistake::new(
+                span,
+                self.above(&format!("`{text}`"), span, later),
+            ));
         }
         let mistake = Mistake::new(span, format!("`{text}` is not defined"));
         let alike = self
@@ -248,6 +247,18 @@ impl<'s> Lower<'_, 's> {
             )),
             None => mistake,
         })
+    }
+    /// What is wrong with a use before the definition.
+    fn above(&self, what: &str, used: Span, defined: Span) -> String {
+        let after = |s: &Statement<'_>| s.span.end <= used.start;
+        let statement = self.program.get(self.program.partition_point(after));
+        match statement.is_some_and(|s| s.span.end >= defined.end) {
+            true => format!("{what} is used in its own definition"),
+            false => format!(
+                "{what} is used above its definition in line {}",
+                self.line(defined)
+            ),
+        }
     }
     fn defined_later(&self, wanted: &str) -> Option<Span> {
         let defines = |of: &Name<'s>| name(*of).is_ok_and(|n| &*n == wanted);
@@ -360,12 +371,8 @@ impl<'s> Lower<'_, 's> {
                 _ => None,
             });
         if let Some(later) = later {
-            let line = self.line(later);
-            let message = format!(
-                "the dim {} is used above its definition in line {line}",
-                shown(wanted)
-            );
-            return Mistake::new(span, message);
+            let what = format!("the dim {}", shown(wanted));
+            return Mistake::new(span, self.above(&what, span, later));
         }
         let mistake = Mistake::new(span, format!("unknown dim {}", shown(wanted)));
         match nearest(wanted, self.extents.keys().map(|k| &**k)) {
@@ -480,9 +487,16 @@ impl<'s> Lower<'_, 's> {
         if let Some(types) = &call.types
             && types.len() != results.len()
         {
-            let message = format!("{} results and {} types", results.len(), types.len());
-            return Err(Mistake::new(call.op.span, message)
-                .help("`_` stands for a type that is not stated"));
+            let plural =
+                |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+            let message = format!(
+                "{} for {}",
+                plural(types.len(), "type"),
+                plural(results.len(), "result")
+            );
+            return Err(Mistake::new(call.op.span, message).help(
+                "`_` stands for a type that is not stated, and for a result that is not used",
+            ));
         }
         let mut all = vec![];
         for (k, result) in results.iter().enumerate() {
@@ -547,7 +561,7 @@ fn unknown_attr(op: &str, key: Name<'_>, known: Vec<&'static str>) -> Mistake {
     let mistake = Mistake::new(key.span, format!("`{op}` has no attribute `{}`", key.text));
     match nearest(key.text, known.iter().copied()) {
         Some(near) => mistake.help(format!("it has `{near}`")),
-        None => mistake.help(format!("it has {}", known.join(", "))),
+        None => mistake.help(format!("it has `{}`", known.join("`, `"))),
     }
 }
 
@@ -559,7 +573,7 @@ fn text_of(op: &str, key: &Name<'_>, item: &Item<'_>) -> Result<Arc<str>, Mistak
             ..
         }) => Ok(unquote(text, span.start)?.into()),
         other => {
-            let message = format!("`{}` of `{op}` must be made of quoted texts", key.text);
+            let message = format!("`{}` of `{op}` holds quoted texts", key.text);
             Err(Mistake::new(other.span(), message))
         }
     }

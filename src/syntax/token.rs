@@ -191,14 +191,17 @@ impl<'s> Iterator for Tokens<'s> {
 
 fn no_token(error: NoToken, span: Span, slice: &str) -> Mistake {
     match error {
-        NoToken::Character => Mistake::new(
-            span,
-            match slice.chars().next() {
-                Some(c) => format!("{c:?} means nothing here"),
-                None => "the text ends in the middle of a word".into(),
-            },
-        )
-        .help("names that are not letters, digits, `_` and `.` are quoted: `%\"a/b\"`"),
+        NoToken::Character => {
+            let shown = slice.escape_debug().to_string();
+            let shown = if shown == "\\\\" { "\\" } else { &shown };
+            let mistake = Mistake::new(span, format!("`{shown}` means nothing here"));
+            match slice {
+                ";" => mistake.help("nothing stands between statements"),
+                "#" => mistake.help("comments begin with `//`"),
+                _ => mistake
+                    .help("names that are not letters, digits, `_` and `.` are quoted: `%\"a/b\"`"),
+            }
+        }
         NoToken::Unclosed => Mistake::new(span, "a quote is not closed on its line")
             .help("a line break in a text is written `\\n`"),
         NoToken::Number => Mistake::new(span, format!("`{slice}` is no number")).help(
