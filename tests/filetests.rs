@@ -54,7 +54,16 @@ fn run(pass: &str, source: &Arc<Source>) -> String {
     let result = match pass {
         "syntax" => module.map(|module| print(&module)),
         "fmt" => format(source),
-        "dims" => module.and_then(|module| Ok(print(&annotate(&module, &propagate(&module)?)))),
+        "dims" => module.and_then(|module| {
+            let text = annotated(&module)?;
+            let again = Source {
+                name: source.name.clone(),
+                text: text.clone(),
+            };
+            let again = annotated(&parse(&Arc::new(again), &Seeded::new(0))?)?;
+            assert_eq!(text, again, "annotated twice");
+            Ok(text)
+        }),
         "errors" => match module.and_then(|module| propagate(&module)) {
             Ok(_) => panic!("{} has no mistake", source.name),
             Err(mistake) => Ok(mistake.render()),
@@ -62,6 +71,11 @@ fn run(pass: &str, source: &Arc<Source>) -> String {
         other => panic!("there is no pass `{other}`"),
     };
     result.unwrap_or_else(|mistake: Diagnostic| panic!("{mistake}"))
+}
+
+/// The text of a module with terms where numbers stood.
+fn annotated(module: &Module) -> Result<String, Diagnostic> {
+    Ok(print(&annotate(module, &propagate(module)?)))
 }
 
 /// Prints and parses a module again, and lays the text out twice.

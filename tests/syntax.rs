@@ -365,6 +365,19 @@ fn depth_is_bounded() {
         assert!(format(&source(text)).is_err());
         assert!(start.elapsed().as_secs() < 5);
     }
+    // Terms over terms grow without being deep as text.
+    for step in ["x * x", "x / M", "(x / M) * (x / N)", "x + x / M * x"] {
+        let lines = (1..20_000).map(|i| {
+            let term = step.replace('x', &format!("d{}", i - 1));
+            format!("dim d{i} = {term}\n")
+        });
+        let text = format!(
+            "dim N = ?, M = ?, d0 = N + 1\n{}",
+            lines.collect::<String>()
+        );
+        let mistake = parse(&source(text), &Seeded::new(0)).unwrap_err();
+        assert!(mistake.message.contains("cannot be computed"), "{mistake}");
+    }
     // What is allowed is read without harm.
     let deep = format!("dim a = {}1{}", "(".repeat(128), ")".repeat(128));
     let long = format!("dim b = 600{}", " - 1".repeat(512));

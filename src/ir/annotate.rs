@@ -230,7 +230,7 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
         axes[v.at()].iter().flatten().for_each(&mut visit);
     }
     attrs.iter().for_each(|(_, _, expr)| visit(expr));
-    let terms = name_terms(module, &order, &axes, &names);
+    let terms = name_terms(module, facts, &order, &axes, &names);
     out.dims = module
         .dims
         .iter()
@@ -301,9 +301,11 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
     out
 }
 
-/// Sums and products that get a name: used as an axis of several values, or longer than three parts.
+/// Sums and products that get a name: those that the text names, those used as an axis of several values, and those
+/// longer than three parts.
 fn name_terms(
     module: &Module,
+    facts: &Facts,
     order: &[ValueId],
     axes: &[Option<Vec<Expr>>],
     names: &HashMap<Dim, Arc<str>>,
@@ -321,13 +323,32 @@ fn name_terms(
             }
         }
     }
-    let mut taken: HashSet<Arc<str>> = module.dims.keys().chain(names.values()).cloned().collect();
+    let mut given: HashMap<Expr, Arc<str>> = HashMap::new();
+    let mut taken: HashSet<Arc<str>> = names.values().cloned().collect();
+    for (name, def) in &module.dims {
+        match def {
+            DimDef::Term(_) => {
+                let term = dim_expr(facts, names, facts.names[name]);
+                given.entry(term).or_insert_with(|| name.clone());
+            }
+            DimDef::Fixed(_) | DimDef::Runtime => drop(taken.insert(name.clone())),
+        }
+    }
+    taken.extend(found.iter().filter_map(|e| given.get(*e).cloned()));
     let mut terms = vec![];
     for expr in found {
         let (count, v) = uses[expr];
         let long = matches!(expr, Expr::Sum(parts) | Expr::Product(parts) if parts.len() > 3);
-        if count >= 2 || long {
-            let name = free_name(&base_name(&module.value(v).name), &taken);
+        if let Some(name) = given.get(expr) {
+            terms.push((name.clone(), expr.clone()));
+        } else if count >= 2 || long {
+            let base = base_name(&module.value(v).name);
+            let base = match (crate::ops::quoted(&base) == base, expr) {
+                (true, _) => base,
+                (false, Expr::Sum(_)) => "sum".into(),
+                (false, _) => "product".into(),
+            };
+            let name = free_name(&base, &taken);
             taken.insert(name.clone());
             terms.push((name, expr.clone()));
         }

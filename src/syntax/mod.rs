@@ -20,6 +20,7 @@
 //! more than 64 elements have no `=`: they live beside the params, in the weights.
 mod ast;
 mod base64;
+mod call;
 mod constant;
 mod expect;
 mod fill;

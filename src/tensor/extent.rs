@@ -29,6 +29,8 @@ enum Factor {
 
 /// Longest polynomial that is still computed with; beyond, operations fail as on overflow.
 const LONGEST: usize = 256;
+/// The most factors in all of a normal form, those in floor divisions counted: bounds degree and nesting.
+const LARGEST: usize = 1024;
 
 impl From<i64> for Extent {
     fn from(n: i64) -> Extent {
@@ -56,8 +58,24 @@ impl Extent {
             0 => Some(Extent::from(0i64)),
             1 if poly.contains_key(&vec![]) => Some(Extent::from(poly[&vec![]])),
             n if n > LONGEST => None,
-            _ => Some(Extent(Form::Poly(Arc::new(poly)))),
+            _ => Extent(Form::Poly(Arc::new(poly))).bounded(),
         }
+    }
+    /// The same, if it is not too large to compute with.
+    fn bounded(self) -> Option<Extent> {
+        fn count(e: &Extent, left: &mut usize) -> Option<()> {
+            if let Form::Poly(poly) = &e.0 {
+                for factor in poly.keys().flatten() {
+                    *left = left.checked_sub(1)?;
+                    if let Factor::Floor(inner) = factor {
+                        count(&inner.0, left)?;
+                        count(&inner.1, left)?;
+                    }
+                }
+            }
+            Some(())
+        }
+        count(&self, &mut LARGEST.clone()).map(|()| self)
     }
     fn poly(&self) -> Poly {
         match &self.0 {
@@ -190,10 +208,7 @@ impl Extent {
             };
             return whole.checked_add(&floor);
         }
-        Some(Extent::factor(Factor::Floor(Box::new((
-            self.clone(),
-            by.clone(),
-        )))))
+        Extent::factor(Factor::Floor(Box::new((self.clone(), by.clone())))).bounded()
     }
     /// All run-time symbols in it.
     pub fn symbols(&self) -> BTreeSet<Arc<str>> {
