@@ -13,11 +13,26 @@ mod batch_norm;
 mod binary;
 mod concat;
 mod conv;
+mod elements;
+mod expand;
+mod fill;
+mod flatten;
+mod gather;
+mod gather_nd;
 mod linear;
 mod matmul;
+mod movement;
 mod opaque;
+mod order;
+mod pad;
 mod reduce;
 mod reshape;
+mod shape_of;
+mod slice;
+mod split;
+mod squeeze;
+mod transpose;
+mod trilu;
 mod unary;
 
 pub use crate::tensor::quoted;
@@ -27,7 +42,7 @@ pub use context::{
     normalize_axis,
 };
 pub use expr::{Expr, ExprError};
-pub use table::{Binary, Op, Reduce, Unary};
+pub use table::{Arg, Binary, Op, Reduce, Unary};
 
 use crate::tensor::{Extent, Tensor};
 use std::ops::RangeInclusive;

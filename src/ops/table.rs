@@ -66,9 +66,34 @@ operators! {
         BatchNorm batch_norm "batch_norm"
         Reshape reshape "reshape"
         Concat concat "concat"
+        ConstantOfShape fill "constant_of_shape"
+        Cumsum order "cumsum"
+        Expand expand "expand"
+        Flatten flatten "flatten"
+        Gather gather "gather"
+        GatherElements elements "gather_elements"
+        GatherNd gather_nd "gather_nd"
+        NonZero trilu "non_zero"
+        OneHot fill "one_hot"
+        Pad pad "pad"
+        Range fill "range"
+        ReverseSequence trilu "reverse_sequence"
+        ScatterElements elements "scatter_elements"
+        ScatterNd gather_nd "scatter_nd"
+        ShapeOf shape_of "shape_of"
+        SizeOf shape_of "size_of"
+        Slice slice "slice"
+        Split split "split"
+        Squeeze squeeze "squeeze"
+        Tile expand "tile"
+        TopK order "top_k"
+        Transpose transpose "transpose"
+        Trilu trilu "trilu"
+        Unsqueeze squeeze "unsqueeze"
         Opaque opaque "opaque"
     }
     families {
+        Arg order
         Unary unary
         Binary binary
         Reduce reduce

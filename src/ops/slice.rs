@@ -1,0 +1,242 @@
+//! Runs of positions along axes, with a step.
+use super::movement::{as_eval, distinct_axes, every, moves, pick, wrong};
+use super::*;
+use crate::dims::{Dim, Reason};
+use crate::tensor::Tensor;
+
+/// `slice(x) {axes, starts, ends, steps}`: along each listed axis, positions `start`, `start + step`, ... before `end`.
+///
+/// Negative starts, and negative ends of a positive step, count from the back; what lies outside is clamped. The end
+/// of a negative step is a position, of which -1 is before the first.
+pub struct Slice;
+
+/// A bound from here on means "to the end".
+const FAR: i64 = i32::MAX as i64;
+
+/// The attributes of one listed axis.
+struct Cut<T> {
+    axis: usize,
+    start: T,
+    end: T,
+    step: i64,
+}
+
+impl Slice {
+    /// What is cut, in the order of the attributes' lists.
+    fn cuts<T: Clone>(
+        attrs: &Attrs,
+        rank: usize,
+        starts: Option<Vec<T>>,
+        ends: Option<Vec<T>>,
+    ) -> Result<Vec<Cut<T>>, RuleError> {
+        let (Some(starts), Some(ends)) = (starts, ends) else {
+            return Err(RuleError::Wrong("`starts` or `ends` is missing".into()));
+        };
+        let axes = match attrs.ints("axes") {
+            Some(axes) => distinct_axes(&axes, rank)?,
+            None => (0..starts.len()).collect(),
+        };
+        let steps = attrs.ints("steps").unwrap_or(vec![1; axes.len()]);
+        if starts.len() != axes.len()
+            || ends.len() != axes.len()
+            || steps.len() != axes.len()
+            || axes.iter().any(|a| *a >= rank)
+        {
+            let message = "`axes`, `starts`, `ends` and `steps` do not fit each other";
+            return Err(RuleError::Wrong(message.into()));
+        }
+        if steps.contains(&0) {
+            return Err(RuleError::Wrong("a step is 0".into()));
+        }
+        let all = axes.into_iter().zip(starts).zip(ends).zip(steps);
+        Ok(all
+            .map(|(((axis, start), end), step)| Cut {
+                axis,
+                start,
+                end,
+                step,
+            })
+            .collect())
+    }
+}
+
+/// The first position and how many there are, along an axis of `n` positions.
+fn span(n: i64, start: i64, end: i64, step: i64) -> (i64, i64) {
+    let back = |at: i64| if at < 0 { at.saturating_add(n) } else { at };
+    if step > 0 {
+        let (start, end) = (back(start).clamp(0, n), back(end).clamp(0, n));
+        let gap = (end - start).max(0);
+        (start, gap / step + (gap % step != 0) as i64)
+    } else {
+        let (start, end) = (back(start).clamp(-1, n - 1), end.clamp(-1, n - 1));
+        let (gap, step) = ((start - end).max(0), step.unsigned_abs());
+        (start, (gap as u64).div_ceil(step) as i64)
+    }
+}
+
+impl Operator for Slice {
+    fn attrs(&self) -> &'static [AttrSpec] {
+        &[
+            ("axes", Kind::Ints),
+            ("starts", Kind::Extents),
+            ("ends", Kind::Extents),
+            ("steps", Kind::Ints),
+        ]
+    }
+    fn operands(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+    fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
+        let x = cx.operand(0)?;
+        let (starts, ends) = (cx.extents("starts")?, cx.extents("ends")?);
+        let cuts = Slice::cuts(cx.attrs, x.axes.len(), starts, ends)?;
+        let mut axes = x.axes.to_vec();
+        for (i, cut) in cuts.iter().enumerate() {
+            let from = x.axes[cut.axis];
+            let numbers = (cx.known(from), cut.start.known(), cut.end.known());
+            axes[cut.axis] = match numbers {
+                (Some(n), Some(start), Some(end)) => {
+                    let (start, count) = span(n, start, end, cut.step);
+                    known(cx, i, from, (start, count), cut.step)?
+                }
+                _ => runtime(cx, from, cut)?,
+            };
+        }
+        cx.result(x.dtype, axes);
+        Ok(())
+    }
+    fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
+        let x = cx.operand(0)?;
+        let (starts, ends) = (cx.attrs.ints("starts"), cx.attrs.ints("ends"));
+        let mut places: Vec<_> = x.shape.iter().map(|n| every(*n)).collect();
+        for cut in Slice::cuts(cx.attrs, x.shape.len(), starts, ends).map_err(as_eval)? {
+            let n = x.shape[cut.axis] as i64;
+            let (start, count) = span(n, cut.start, cut.end, cut.step);
+            let places = &mut places[cut.axis];
+            *places = (0..count)
+                .map(|k| usize::try_from(start + k * cut.step).ok())
+                .collect();
+            if places.contains(&None) {
+                return wrong("a position is negative");
+            }
+        }
+        Ok(vec![pick(x, &places, &[])?])
+    }
+    moves!();
+}
+
+/// The result's axis where all is known: `start`, and how many positions there are.
+fn known(
+    cx: &mut Rule<'_>,
+    i: usize,
+    x: Dim,
+    (start, count): (i64, i64),
+    step: i64,
+) -> Result<Dim, RuleError> {
+    let bounds = |cx: &mut Rule<'_>, start: Vec<Dim>, end: Vec<Dim>| {
+        cx.attr_is("starts", Some(i), start);
+        cx.attr_is("ends", Some(i), end);
+    };
+    let all = cx.known(x).unwrap_or(0);
+    if count == 0 {
+        return Ok(cx.dims.axis(0i64));
+    }
+    match step {
+        1 if count == all => {
+            bounds(cx, vec![], vec![x]);
+            Ok(x)
+        }
+        1 => {
+            let y = cx.dims.axis(count);
+            let (before, _) = cx.dims.slice(x, start as usize, y, cx.cause)?;
+            bounds(cx, vec![before], vec![before, y]);
+            Ok(y)
+        }
+        // `before + rows * step + last + behind`, of which the result is `rows + last`: whole rows can go. Where there
+        // are `step` positions for the last one too, it is a row like the others.
+        2.. => {
+            let whole = (0..step.min(start + 1)).find(|r| start - r + count * step <= all);
+            let row = cx.dims.part(step);
+            cx.freeze(row, Reason::Index);
+            let (shift, rows) = whole.map_or((0, count - 1), |r| (r, count));
+            let before = cx.dims.part(start - shift);
+            let rows = cx.dims.part(rows);
+            let covered = cx.dims.product(&[rows, row]);
+            let last = cx.dims.part(count - cx.known(rows).unwrap_or(0));
+            let used = start - shift + step * cx.known(rows).unwrap_or(0);
+            let behind = cx.dims.part(all - used - cx.known(last).unwrap_or(0));
+            let sum = cx.dims.concat(&[before, covered, last, behind]);
+            cx.equate(x, sum)?;
+            let y = cx.dims.axis(count);
+            let parts = cx.dims.concat(&[rows, last]);
+            cx.equate(y, parts)?;
+            let shift = number(cx, shift);
+            bounds(cx, vec![before, shift], vec![before, covered, last]);
+            Ok(y)
+        }
+        -1 => {
+            let (before, y) = (start + 1 - count, cx.dims.axis(count));
+            let (region, backwards) = (cx.dims.axis(count), (0..count as usize).rev());
+            let (before, _) = cx.dims.slice(x, before as usize, region, cx.cause)?;
+            cx.dims
+                .gather(region, y, &backwards.collect::<Vec<_>>(), cx.cause)?;
+            let one_less = number(cx, -1);
+            bounds(cx, vec![before, region, one_less], vec![before, one_less]);
+            Ok(y)
+        }
+        _ => {
+            let y = cx.dims.axis(count);
+            cx.freeze(x, Reason::Index);
+            cx.freeze(y, Reason::Index);
+            Ok(y)
+        }
+    }
+}
+
+/// A number beside dims in an attribute.
+fn number(cx: &mut Rule<'_>, n: i64) -> Dim {
+    let d = cx.dims.part(n);
+    cx.freeze(d, Reason::Index);
+    d
+}
+
+/// The result's axis where a bound or the axis is known at run time only: both are frozen.
+fn runtime(cx: &mut Rule<'_>, x: Dim, cut: &Cut<Extent>) -> Result<Dim, RuleError> {
+    let all = cx.dims.extent(x).clone();
+    let overflow = || RuleError::Mismatch(crate::dims::Mismatch::Overflow);
+    let bound = |at: &Extent| match at.known() {
+        Some(n) if n >= FAR => Some(all.clone()),
+        Some(n) if n < 0 => all.checked_add(at),
+        _ => Some(at.clone()),
+    };
+    let one = Extent::from(1i64);
+    let width = Extent::from(cut.step.checked_abs().ok_or_else(overflow)?);
+    let gap = match cut.step {
+        1.. => bound(&cut.end).and_then(|end| end.checked_sub(&bound(&cut.start)?)),
+        _ => {
+            let start = match cut.start.known() {
+                Some(n) if n >= FAR => all.checked_sub(&one),
+                _ => bound(&cut.start),
+            };
+            let end = match cut.end.known() {
+                Some(n) if n < 0 => Extent::from(-1i64),
+                _ => cut.end.clone(),
+            };
+            start.and_then(|start| start.checked_sub(&end))
+        }
+    };
+    let count = gap
+        .and_then(|gap| {
+            gap.checked_add(&width)?
+                .checked_sub(&one)?
+                .floor_div(&width)
+        })
+        .ok_or_else(overflow)?;
+    let y = match count.known() {
+        Some(n) if n < 0 => cx.dims.axis(0i64),
+        _ => cx.dims.axis(count),
+    };
+    cx.freeze(x, Reason::RuntimeExtent);
+    cx.freeze(y, Reason::RuntimeExtent);
+    Ok(y)
+}
