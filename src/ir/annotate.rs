@@ -207,7 +207,12 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
             attrs.push((
                 i,
                 attr.clone(),
-                Expr::sum(attr.dims.iter().map(|d| dim_expr(facts, &names, *d))),
+                merge_numbers(
+                    attr.dims
+                        .iter()
+                        .map(|d| dim_expr(facts, &names, *d))
+                        .collect(),
+                ),
             ));
         }
     }

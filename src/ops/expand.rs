@@ -1,5 +1,5 @@
 //! Elements repeated along axes.
-use super::movement::{every, moves, pick, wrong};
+use super::movement::{every, moves, pick, target, wrong};
 use super::*;
 use crate::dims::{Dim, Mismatch, Reason};
 use crate::tensor::Tensor;
@@ -16,9 +16,7 @@ impl Operator for Expand {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
-        let Some(target) = cx.stated(0) else {
-            return cx.wrong("its result type must be stated: it is the target");
-        };
+        let target = target(cx)?;
         let Some(lead) = target.len().checked_sub(x.axes.len()) else {
             return cx.wrong(format!(
                 "{} axes do not become {}",

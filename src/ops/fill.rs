@@ -1,6 +1,6 @@
 //! Tensors made of little: ranges, constants of a shape, one-hot codes.
 use super::index::strides;
-use super::movement::{apart, one_int, wrong};
+use super::movement::{apart, one_int, target, wrong};
 use super::*;
 use crate::dims::Reason;
 use crate::tensor::{DType, Tensor};
@@ -76,10 +76,10 @@ impl Operator for ConstantOfShape {
         0..=0
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
-        let Some(target) = cx.stated(0) else {
-            return cx.wrong("its result type must be stated: it is the shape");
-        };
-        let axes = target.iter().map(|e| cx.dims.axis(e.clone())).collect();
+        let axes = target(cx)?
+            .iter()
+            .map(|e| cx.dims.axis(e.clone()))
+            .collect();
         let dtype = cx.attrs.dtype("dtype").unwrap_or(DType::F32);
         cx.result(dtype, axes);
         Ok(())

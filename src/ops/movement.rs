@@ -123,6 +123,17 @@ pub(super) fn one_int(x: &Tensor) -> Option<i64> {
     }
 }
 
+/// The extents of the result's type, where they are the target.
+pub(super) fn target<'a>(cx: &Rule<'a>) -> Result<&'a [Extent], RuleError> {
+    let Some(target) = cx.stated(0) else {
+        return cx.wrong("its result type must be stated: it is the target");
+    };
+    match target.iter().find(|e| e.known().is_some_and(|n| n < 0)) {
+        Some(extent) => cx.wrong(format!("an extent of its target is negative: {extent}")),
+        None => Ok(target),
+    }
+}
+
 /// A position counted from the front; negative ones count from the back.
 pub(super) fn position(index: i64, extent: usize) -> Option<usize> {
     let from_front = match index < 0 {

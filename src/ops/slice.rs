@@ -13,6 +13,9 @@ pub struct Slice;
 /// A bound from here on means "to the end".
 const FAR: i64 = i32::MAX as i64;
 
+/// More positions than this are not turned around one by one: the axis freezes.
+const MOST_TURNED: i64 = 1024;
+
 /// The attributes of one listed axis.
 struct Cut<T> {
     axis: usize,
@@ -139,7 +142,7 @@ fn known(
     };
     let all = cx.known(x).unwrap_or(0);
     if count == 0 {
-        return Ok(cx.dims.axis(0i64));
+        return Ok(empty(cx));
     }
     match step {
         1 if count == all => {
@@ -155,7 +158,11 @@ fn known(
         // `before + rows * step + last + behind`, of which the result is `rows + last`: whole rows can go. Where there
         // are `step` positions for the last one too, it is a row like the others.
         2.. => {
-            let whole = (0..step.min(start + 1)).find(|r| start - r + count * step <= all);
+            let over = count
+                .saturating_mul(step)
+                .saturating_add(start - all)
+                .max(0);
+            let whole = (over < step && over <= start).then_some(over);
             let row = cx.dims.part(step);
             cx.freeze(row, Reason::Index);
             let (shift, rows) = whole.map_or((0, count - 1), |r| (r, count));
@@ -174,7 +181,7 @@ fn known(
             bounds(cx, vec![before, shift], vec![before, covered, last]);
             Ok(y)
         }
-        -1 => {
+        -1 if count <= MOST_TURNED => {
             let (before, y) = (start + 1 - count, cx.dims.axis(count));
             let (region, backwards) = (cx.dims.axis(count), (0..count as usize).rev());
             let (before, _) = cx.dims.slice(x, before as usize, region, cx.cause)?;
@@ -191,6 +198,13 @@ fn known(
             Ok(y)
         }
     }
+}
+
+/// An axis without positions.
+fn empty(cx: &mut Rule<'_>) -> Dim {
+    let d = cx.dims.axis(0i64);
+    cx.freeze(d, Reason::SinglePosition);
+    d
 }
 
 /// A number beside dims in an attribute.
@@ -233,7 +247,7 @@ fn runtime(cx: &mut Rule<'_>, x: Dim, cut: &Cut<Extent>) -> Result<Dim, RuleErro
         })
         .ok_or_else(overflow)?;
     let y = match count.known() {
-        Some(n) if n < 0 => cx.dims.axis(0i64),
+        Some(n) if n < 0 => empty(cx),
         _ => cx.dims.axis(count),
     };
     cx.freeze(x, Reason::RuntimeExtent);

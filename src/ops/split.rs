@@ -1,5 +1,5 @@
 //! Cutting one axis into parts.
-use super::movement::{every, moves, pick, wrong};
+use super::movement::{every, moves, pick};
 use super::*;
 use crate::dims::{Dim, Reason};
 use crate::tensor::Tensor;
@@ -31,6 +31,8 @@ impl Operator for Split {
         for (k, part) in parts.iter().enumerate() {
             if !known {
                 cx.freeze(*part, Reason::RuntimeExtent);
+            } else if cx.known(*part) == Some(0) {
+                cx.freeze(*part, Reason::SinglePosition);
             }
             cx.attr_is("sizes", Some(k), vec![*part]);
             let mut axes = x.axes.to_vec();
@@ -46,15 +48,10 @@ impl Operator for Split {
         let x = cx.operand(0)?;
         let axis = cx.axis("axis", 0, x.shape.len())?;
         let mut places: Vec<_> = x.shape.iter().map(|n| every(*n)).collect();
-        let Some(sizes) = cx.attrs.ints("sizes") else {
-            return wrong("`sizes` is missing");
-        };
         let mut at = 0;
         let mut parts = vec![];
-        for size in sizes {
-            let Ok(size) = usize::try_from(size) else {
-                return wrong("a size is negative");
-            };
+        for (_, shape) in cx.results {
+            let size = shape.get(axis).copied().unwrap_or(0);
             places[axis] = (at..at + size).map(Some).collect();
             parts.push(pick(x, &places, &[])?);
             at += size;
