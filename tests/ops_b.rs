@@ -181,18 +181,6 @@ fn shrinks(text: &str) -> String {
     print(&annotate(&module, &facts))
 }
 
-/// The atoms' names and extents.
-fn free(text: &str) -> String {
-    let module = read(text);
-    let facts = facts(&module);
-    let all = atoms(&module, &facts);
-    let all: Vec<String> = all
-        .iter()
-        .map(|(name, atom)| format!("{name}={}", facts.dims.extent(*atom)))
-        .collect();
-    all.join(" ")
-}
-
 /// The last value, computed.
 fn last(text: &str) -> (Vec<usize>, Vec<f64>) {
     let module = read(text);

@@ -74,12 +74,10 @@ pub(super) fn pick(
     let blank = fill.repeat(run / x.dtype.size());
     let mut out = Vec::with_capacity(shape.iter().product::<usize>() * x.dtype.size());
     let mut rows = vec![Some(0)];
-    for axis in 0..last {
+    for (places, n) in places.iter().zip(&x.shape).take(last) {
         let next = |row: &Option<usize>| {
             let row = *row;
-            places[axis]
-                .iter()
-                .map(move |p| Some(row? * x.shape[axis] + (*p)?))
+            places.iter().map(move |p| Some(row? * n + (*p)?))
         };
         rows = rows.iter().flat_map(next).collect();
     }

@@ -9,13 +9,16 @@ use crate::tensor::Tensor;
 /// they are absent.
 pub struct Pad;
 
+/// An axis, and its two pads with their places in `pads`.
+type Padded<T> = (usize, [(usize, T); 2]);
+
 impl Pad {
-    /// Per padded axis: the axis and its pads, with their places in `pads`.
+    /// All padded axes.
     fn pads<T: Clone>(
         attrs: &Attrs,
         rank: usize,
         pads: Option<Vec<T>>,
-    ) -> Result<Vec<(usize, [(usize, T); 2])>, RuleError> {
+    ) -> Result<Vec<Padded<T>>, RuleError> {
         let axes = match attrs.ints("axes") {
             Some(axes) => distinct_axes(&axes, rank)?,
             None => (0..rank).collect(),
