@@ -25,6 +25,8 @@ mod movement;
 mod opaque;
 mod order;
 mod pad;
+mod quantize;
+mod recurrent;
 mod reduce;
 mod reshape;
 mod shape_of;
@@ -42,7 +44,7 @@ pub use context::{
     normalize_axis,
 };
 pub use expr::{Expr, ExprError};
-pub use table::{Arg, Binary, Op, Reduce, Unary};
+pub use table::{Arg, Binary, Op, Recurrent, Reduce, Unary};
 
 use crate::tensor::{Extent, Tensor};
 use std::ops::RangeInclusive;

@@ -68,6 +68,7 @@ operators! {
         Concat concat "concat"
         ConstantOfShape fill "constant_of_shape"
         Cumsum order "cumsum"
+        Dequantize quantize "dequantize"
         Expand expand "expand"
         Flatten flatten "flatten"
         Gather gather "gather"
@@ -76,6 +77,7 @@ operators! {
         NonZero trilu "non_zero"
         OneHot fill "one_hot"
         Pad pad "pad"
+        Quantize quantize "quantize"
         Range fill "range"
         ReverseSequence trilu "reverse_sequence"
         ScatterElements elements "scatter_elements"
@@ -96,6 +98,7 @@ operators! {
         Arg order
         Unary unary
         Binary binary
+        Recurrent recurrent
         Reduce reduce
     }
 }
