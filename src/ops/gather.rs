@@ -7,8 +7,11 @@ use crate::tensor::Tensor;
 
 /// `gather(x, indices) {axis}`: the indices' axes stand in the place of the axis they point into.
 ///
-/// Constant indices cut the axis into their runs; any others freeze it.
+/// Constant indices cut the axis into their runs; any others freeze it, and so do those that look up a table.
 pub struct Gather;
+
+/// Indices of more runs than this, some of them twice, look up a table.
+const MOST_RUNS: usize = 64;
 
 impl Operator for Gather {
     fn attrs(&self) -> &'static [AttrSpec] {
@@ -94,6 +97,12 @@ fn chosen(
     if places.is_empty() {
         return Ok(());
     }
+    if is_table(places) {
+        for d in [table].iter().chain(indices) {
+            cx.freeze(*d, Reason::Index);
+        }
+        return Ok(());
+    }
     let flat = match indices {
         [one] => *one,
         _ => {
@@ -104,4 +113,12 @@ fn chosen(
         }
     };
     Ok(cx.dims.gather(table, flat, places, cx.cause)?)
+}
+
+/// Whether indices look a table up: many runs, and positions that stand more than once. Cut, there would be no more
+/// left of it than single positions tied to each other.
+fn is_table(places: &[usize]) -> bool {
+    let runs = 1 + places.windows(2).filter(|w| w[0] + 1 != w[1]).count();
+    let distinct: std::collections::HashSet<&usize> = places.iter().collect();
+    runs > MOST_RUNS && distinct.len() < places.len()
 }

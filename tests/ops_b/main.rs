@@ -245,3 +245,29 @@ fn movement_shrinks() {
         insta::assert_snapshot!("ops_b__movement", texts.join("\n"));
     });
 }
+
+/// A window's table of relative positions: each index is the difference of two places.
+#[test]
+fn relative_positions_shrink() {
+    let (side, count) = (5, 625);
+    let places = |i: i64| (i / side, i % side);
+    let difference = |i: i64| {
+        let ((a, b), (c, d)) = (places(i / 25), places(i % 25));
+        ((a - c + 4) * 9 + b - d + 4).to_string()
+    };
+    let index: Vec<String> = (0..count).map(difference).collect();
+    let text = format!(
+        "param @table : f32[81, 4]\nconst @index : i64[625] = [{}]\nparam @scores : f32[4, 25, 25]
+%0 = gather(@table, @index) {{axis = 0}}
+%1 = reshape(%0) : f32[25, 25, 4]
+%2 = transpose(%1) {{perm = [2, 0, 1]}}
+%3 = add(@scores, %2)
+%4 = reduce_sum(%3)
+output %4",
+        index.join(", ")
+    );
+    let start = std::time::Instant::now();
+    let text = shrinks(&text);
+    assert!(text.contains("param @table  : f32[81, table]"), "{text}");
+    assert!(start.elapsed().as_secs() < 5);
+}

@@ -11,7 +11,7 @@ use tpc::ops::{Attr, Attrs, Eval, Expr, Op};
 use tpc::syntax::{Seeded, parse, print};
 use tpc::tensor::{Extent, Tensor};
 
-fn read(text: &str) -> Module {
+pub fn read(text: &str) -> Module {
     let source = Source {
         name: "test.tir".into(),
         text: format!("model \"test\"\n{text}\n"),
@@ -19,7 +19,7 @@ fn read(text: &str) -> Module {
     parse(&Arc::new(source), &Seeded::new(1)).unwrap_or_else(|e| panic!("{}", e.render()))
 }
 
-fn facts(module: &Module) -> Facts {
+pub fn facts(module: &Module) -> Facts {
     propagate(module).unwrap_or_else(|e| panic!("{}\n{}", e.render(), print(module)))
 }
 
