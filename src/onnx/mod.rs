@@ -1,1 +1,19 @@
-//! ONNX in and out.
+//! ONNX in and out: one node is one operation, and goes back as one node.
+mod fold;
+mod fold_moves;
+mod import;
+mod infer;
+mod inline;
+mod meta;
+mod node;
+mod number;
+mod opaque;
+mod rows;
+mod rows_moves;
+mod rows_nets;
+mod rows_pointwise;
+mod special;
+mod take;
+pub mod wire;
+
+pub use import::read;

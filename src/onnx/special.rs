@@ -1,0 +1,365 @@
+//! What single operators need besides their row when a node is read: targets of shapes, normal forms, old defaults.
+use super::fold::Folded;
+use super::node::{attribute, int_or, text};
+use super::rows::Row;
+use super::take::{Call, Inputs, Refusal, expr};
+use super::wire::{Files, tensor};
+use crate::ops::{Attr, normalize_axis};
+use crate::tensor::Extent;
+use std::path::Path;
+
+/// Completes a call whose row has been read.
+pub fn complete(
+    inputs: &mut Inputs<'_>,
+    row: &'static Row,
+    call: &mut Call,
+) -> Result<(), Refusal> {
+    let opset = inputs.opset;
+    match row.onnx {
+        "Reshape" => call.stated = vec![Some(reshape(inputs)?)],
+        "Expand" => call.stated = vec![Some(expand(inputs)?)],
+        "ConstantOfShape" => constant_of_shape(inputs, call)?,
+        "Range" => range(inputs, call)?,
+        "NonZero" => {
+            let rank = Extent::from(inputs.shape(0)?.axes.len());
+            let columns = fresh(inputs, 1);
+            call.stated = vec![Some(vec![rank, columns])];
+        }
+        "OneHot" => one_hot(inputs, call)?,
+        "Slice" => slice(inputs, row, call)?,
+        "Split" => split(inputs, row, call)?,
+        "Pad" => pad(inputs, row, call)?,
+        "Resize" => resize(inputs, row, call)?,
+        // Before set 13 the operand is seen as a matrix, cut at the axis.
+        "Softmax" | "LogSoftmax" | "Hardmax" if opset < 13 => {
+            let axis = int_or(inputs.node, "axis", 1);
+            let last = inputs.shape(0)?.axes.len() as i64 - 1;
+            call.attrs.set("axis", Attr::int(axis));
+            if axis != last && axis != -1 {
+                call.attrs.set("flatten", Attr::Bool(true));
+            }
+        }
+        // Before set 21 there is one scale for each group.
+        "GroupNormalization" if opset < 21 => call.attrs.set("per_group", Attr::Bool(true)),
+        "LSTM" | "GRU" | "RNN" if attribute(inputs.node, "activations").is_some() => {
+            activations(inputs, row)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A run-time symbol for an axis of the first result that nothing tells.
+fn fresh(inputs: &mut Inputs<'_>, axis: usize) -> Extent {
+    let name = inputs.node.output.first().map_or("", String::as_str);
+    (inputs.fresh)(&format!("{name}.{axis}"))
+}
+
+fn product(all: &[Extent]) -> Option<Extent> {
+    all.iter()
+        .try_fold(Extent::from(1i64), |product, e| product.checked_mul(e))
+}
+
+/// The extents that a reshape gives, with 0 and -1 resolved.
+fn reshape(inputs: &Inputs<'_>) -> Result<Vec<Extent>, Refusal> {
+    let x = &inputs.shape(0)?.axes;
+    let target = inputs.folded(1)?.and_then(Folded::extents);
+    let target = target.ok_or(Refusal::Opaque)?;
+    let copies = int_or(inputs.node, "allowzero", 0) == 0;
+    let (mut shape, mut open) = (vec![], None);
+    for (i, extent) in target.iter().enumerate() {
+        match extent.known() {
+            Some(-1) if open.is_none() => {
+                open = Some(i);
+                shape.push(Extent::from(1i64));
+            }
+            Some(n) if n < 0 => return Refusal::wrong(format!("a reshape to an extent of {n}")),
+            Some(0) if copies => match x.get(i) {
+                Some(extent) => shape.push(extent.clone()),
+                None => return Refusal::wrong("a reshape copies an axis that is not there"),
+            },
+            _ => shape.push(extent.clone()),
+        }
+    }
+    if let Some(i) = open {
+        let (all, rest) = (product(x), product(&shape));
+        let (Some(all), Some(rest)) = (all, rest) else {
+            return Refusal::wrong("a reshape whose number of elements overflows");
+        };
+        shape[i] = match all.exact_div(&rest) {
+            Some(extent) => extent,
+            None if all.is_known() && rest.is_known() => {
+                return Refusal::wrong(format!("a reshape of {all} elements to rows of {rest}"));
+            }
+            None => all.floor_div(&rest).ok_or(Refusal::Opaque)?,
+        };
+    }
+    Ok(shape)
+}
+
+/// The extents that an expansion gives.
+fn expand(inputs: &Inputs<'_>) -> Result<Vec<Extent>, Refusal> {
+    let x = &inputs.shape(0)?.axes;
+    let target = inputs.folded(1)?.and_then(Folded::extents);
+    let target = target.ok_or(Refusal::Opaque)?;
+    let rank = x.len().max(target.len());
+    let at = |all: &[Extent], i: usize| (i + all.len()).checked_sub(rank).map(|i| all[i].clone());
+    (0..rank)
+        .map(|i| match (at(x, i), at(&target, i)) {
+            (Some(x), None) => Ok(x),
+            (Some(x), Some(t)) if t.known() == Some(1) => Ok(x),
+            (None, Some(t)) => Ok(t),
+            (Some(x), Some(t)) if x.known() == Some(1) => Ok(t),
+            (Some(x), Some(t)) if x.is_known() && t.is_known() && x != t => {
+                Refusal::wrong(format!("an axis of {x} does not expand to {t}"))
+            }
+            (Some(x), Some(_)) => Ok(x),
+            (None, None) => Err(Refusal::Opaque),
+        })
+        .collect()
+}
+
+fn constant_of_shape(inputs: &Inputs<'_>, call: &mut Call) -> Result<(), Refusal> {
+    let shape = inputs.folded(0)?.and_then(Folded::extents);
+    call.stated = vec![Some(shape.ok_or(Refusal::Opaque)?)];
+    let Some(value) = attribute(inputs.node, "value") else {
+        return Ok(());
+    };
+    let nowhere = Files::beside(Path::new(""));
+    let value = value.t.as_ref().ok_or(Refusal::Opaque)?;
+    let value = tensor(value, &nowhere).map_err(|e| Refusal::Wrong(e.to_string()))?;
+    let one = match value.to_i64().ok().as_deref() {
+        Some([n]) => Attr::int(*n),
+        Some(_) => return Refusal::wrong("a constant of a shape has not one value"),
+        None => match value.to_f64()[..] {
+            [x] if x as f32 as f64 == x || x.is_nan() => Attr::Float(x as f32),
+            _ => return Err(Refusal::Opaque),
+        },
+    };
+    call.attrs.set("value", one);
+    call.attrs.set("dtype", Attr::DType(value.dtype));
+    Ok(())
+}
+
+/// The extent of a range whose bounds are run-time extents.
+fn range(inputs: &mut Inputs<'_>, call: &mut Call) -> Result<(), Refusal> {
+    let one = |k: usize| -> Option<Extent> {
+        let folded = inputs.folded.get(k)?.as_ref()?;
+        folded.items.first()?.extent().cloned()
+    };
+    let count = || {
+        let (start, limit, step) = (one(0)?, one(1)?, one(2)?);
+        let step = step.known().filter(|n| *n > 0)?;
+        let up = limit
+            .checked_sub(&start)?
+            .checked_add(&Extent::from(step - 1))?;
+        let count = up.floor_div(&Extent::from(step))?;
+        (count.known().is_none_or(|n| n >= 0)).then_some(count)
+    };
+    let count = match count() {
+        Some(count) => count,
+        None => fresh(inputs, 0),
+    };
+    call.stated = vec![Some(vec![count])];
+    Ok(())
+}
+
+/// The extents of one-hot codes whose depth is a run-time extent.
+fn one_hot(inputs: &mut Inputs<'_>, call: &mut Call) -> Result<(), Refusal> {
+    let depth = inputs.folded.get(1).and_then(Option::as_ref);
+    let depth = depth.and_then(|f| f.items.first()?.extent().cloned());
+    if depth.as_ref().is_some_and(Extent::is_known) {
+        return Ok(());
+    }
+    let mut axes = inputs.shape(0)?.axes.clone();
+    let axis = int_or(inputs.node, "axis", -1);
+    let axis = normalize_axis(axis, axes.len() + 1).map_err(|e| Refusal::Wrong(e.to_string()))?;
+    let depth = match depth {
+        Some(depth) => depth,
+        None => fresh(inputs, axis),
+    };
+    axes.insert(axis, depth);
+    call.stated = vec![Some(axes)];
+    Ok(())
+}
+
+fn slice(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<(), Refusal> {
+    let x = &inputs.shape(0)?.axes;
+    let list = |name| inputs.extents(Inputs::field(row, name)?);
+    let plain = |name| inputs.ints(Inputs::field(row, name)?);
+    let (Some(starts), Some(ends)) = (list("starts")?, list("ends")?) else {
+        return Refusal::wrong("a slice without starts or ends");
+    };
+    let axes = plain("axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = plain("steps")?.unwrap_or_else(|| vec![1; starts.len()]);
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || steps.contains(&0) {
+        return Refusal::wrong("the bounds of a slice do not fit each other");
+    }
+    let (mut from, mut to, mut places) = (vec![], vec![], vec![]);
+    for i in 0..axes.len() {
+        let axis = normalize_axis(axes[i], x.len()).map_err(|e| Refusal::Wrong(e.to_string()))?;
+        let (n, up) = (&x[axis], steps[i] > 0);
+        let bound = |at: &Extent, is_end: bool| bound(at, n, up, is_end).ok_or(Refusal::Opaque);
+        from.push(expr(&bound(&starts[i], false)?));
+        let mut end = bound(&ends[i], true)?;
+        // An empty slice ends where it begins.
+        if let (true, Some(s), Some(e)) = (up, starts[i].known(), end.known())
+            && let Some(s) = bound(&Extent::from(s), false)?.known()
+            && e < s
+        {
+            end = Extent::from(s);
+        }
+        to.push(expr(&end));
+        places.push(axis as i64);
+    }
+    call.attrs.set("axes", Attr::ints(places));
+    call.attrs.set("starts", Attr::exprs(from));
+    call.attrs.set("ends", Attr::exprs(to));
+    if steps.iter().any(|step| *step != 1) {
+        call.attrs.set("steps", Attr::ints(steps));
+    }
+    Ok(())
+}
+
+/// A bound of a slice along an axis of extent `n`, as a position from the front.
+fn bound(at: &Extent, n: &Extent, up: bool, is_end: bool) -> Option<Extent> {
+    match (at.known(), n.known()) {
+        (Some(at), Some(n)) => {
+            let at = if at < 0 { at.saturating_add(n) } else { at };
+            Some(Extent::from(match (up, is_end) {
+                (true, _) => at.clamp(0, n),
+                (false, false) => at.clamp(0, (n - 1).max(0)),
+                (false, true) => at.clamp(-1, (n - 1).max(-1)),
+            }))
+        }
+        (Some(at), None) if at >= i32::MAX as i64 => match (up, is_end) {
+            (false, false) => n.checked_sub(&Extent::from(1i64)),
+            _ => Some(n.clone()),
+        },
+        (Some(at), None) if at <= -(i32::MAX as i64) => {
+            Some(Extent::from(if !up && is_end { -1i64 } else { 0 }))
+        }
+        (Some(at), None) if at < 0 => n.checked_add(&Extent::from(at)),
+        // A run-time bound of an axis of the same extent, or one that is within it.
+        _ => Some(at.clone()),
+    }
+}
+
+fn split(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<(), Refusal> {
+    let x = &inputs.shape(0)?.axes;
+    let axis = int_or(inputs.node, "axis", 0);
+    let axis = normalize_axis(axis, x.len()).map_err(|e| Refusal::Wrong(e.to_string()))?;
+    let parts = inputs.node.output.len();
+    let sizes = match inputs.extents(Inputs::field(row, "split")?)? {
+        Some(sizes) => sizes,
+        None => equal_parts(&x[axis], parts).ok_or(Refusal::Opaque)?,
+    };
+    if sizes.len() != parts {
+        return Refusal::wrong(format!("a split into {} has {parts} results", sizes.len()));
+    }
+    call.attrs.set("sizes", Attr::exprs(sizes.iter().map(expr)));
+    Ok(())
+}
+
+/// Equal parts of an axis, of which the last may be smaller.
+fn equal_parts(whole: &Extent, parts: usize) -> Option<Vec<Extent>> {
+    let count = i64::try_from(parts).ok().filter(|n| *n > 0)?;
+    let Some(n) = whole.known() else {
+        let part = whole.exact_div(&Extent::from(count))?;
+        return Some(vec![part; parts]);
+    };
+    let part = n / count + (n % count != 0) as i64;
+    let size = |k: i64| (n - k * part).clamp(0, part);
+    Some((0..count).map(|k| Extent::from(size(k))).collect())
+}
+
+fn pad(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<(), Refusal> {
+    let rank = inputs.shape(0)?.axes.len();
+    let Some(pads) = inputs.extents(Inputs::field(row, "pads")?)? else {
+        return Refusal::wrong("a pad without pads");
+    };
+    let pads = match inputs.ints(Inputs::field(row, "axes")?)? {
+        None => pads,
+        Some(axes) => {
+            if pads.len() != 2 * axes.len() {
+                return Refusal::wrong("pads and axes do not fit each other");
+            }
+            let mut all = vec![Extent::from(0i64); 2 * rank];
+            for (i, axis) in axes.iter().enumerate() {
+                let axis =
+                    normalize_axis(*axis, rank).map_err(|e| Refusal::Wrong(e.to_string()))?;
+                all[axis] = pads[i].clone();
+                all[axis + rank] = pads[i + axes.len()].clone();
+            }
+            all
+        }
+    };
+    call.attrs.set("pads", Attr::exprs(pads.iter().map(expr)));
+    Ok(())
+}
+
+fn resize(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<(), Refusal> {
+    let node = inputs.node;
+    let x = &inputs.shape(0)?.axes;
+    let policy = attribute(node, "keep_aspect_ratio_policy").and_then(text);
+    if policy.is_some_and(|p| p != "stretch") {
+        return Err(Refusal::Opaque);
+    }
+    let given = attribute(node, "axes").and_then(super::node::ints);
+    let places: Vec<usize> = match given {
+        None => (0..x.len()).collect(),
+        Some(axes) => axes
+            .iter()
+            .map(|a| normalize_axis(*a, x.len()).map_err(|e| Refusal::Wrong(e.to_string())))
+            .collect::<Result<_, _>>()?,
+    };
+    let mode = attribute(node, "coordinate_transformation_mode").and_then(text);
+    if mode == Some("tf_crop_and_resize") {
+        let roi = inputs.floats(Inputs::field(row, "roi")?)?;
+        match roi.filter(|roi| given.is_none() && roi.len() == 2 * x.len()) {
+            Some(roi) => call.attrs.set(
+                "roi",
+                Attr::List(roi.into_iter().map(Attr::Float).collect()),
+            ),
+            None => return Err(Refusal::Opaque),
+        }
+    }
+    let scales = inputs.floats(Inputs::field(row, "scales")?)?;
+    if let Some(scales) = scales.filter(|all| !all.is_empty()) {
+        if scales.len() != places.len() {
+            return Refusal::wrong("a resize has another number of scales than axes");
+        }
+        let mut all = vec![1.0; x.len()];
+        places.iter().zip(scales).for_each(|(a, s)| all[*a] = s);
+        call.attrs.set(
+            "scales",
+            Attr::List(all.into_iter().map(Attr::Float).collect()),
+        );
+        return Ok(());
+    }
+    let Some(sizes) = inputs.extents(Inputs::field(row, "sizes")?)? else {
+        return Refusal::wrong("a resize without scales and sizes");
+    };
+    if sizes.len() != places.len() {
+        return Refusal::wrong("a resize has another number of sizes than axes");
+    }
+    let mut all = x.clone();
+    places.iter().zip(sizes).for_each(|(a, n)| all[*a] = n);
+    call.stated = vec![Some(all)];
+    Ok(())
+}
+
+/// Only the activations that are the default are known.
+fn activations(inputs: &Inputs<'_>, row: &'static Row) -> Result<(), Refusal> {
+    let usual: &[&str] = match row.onnx {
+        "LSTM" => &["sigmoid", "tanh", "tanh"],
+        "GRU" => &["sigmoid", "tanh"],
+        _ => &["tanh"],
+    };
+    let given = attribute(inputs.node, "activations").map_or(&[][..], |a| &a.strings);
+    let same = given
+        .iter()
+        .zip(usual.iter().cycle())
+        .all(|(a, b)| a.eq_ignore_ascii_case(b.as_bytes()));
+    if same { Ok(()) } else { Err(Refusal::Opaque) }
+}
