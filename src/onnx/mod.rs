@@ -1,6 +1,8 @@
 //! ONNX in and out: one node is one operation, and goes back as one node.
+mod export;
 mod fold;
 mod fold_moves;
+mod give;
 mod import;
 mod infer;
 mod inline;
@@ -12,8 +14,10 @@ mod rows;
 mod rows_moves;
 mod rows_nets;
 mod rows_pointwise;
+mod shapes;
 mod special;
 mod take;
 pub mod wire;
 
+pub use export::{WriteError, write};
 pub use import::read;

@@ -1,5 +1,7 @@
 //! Looking at ONNX nodes: attributes by name and type, and the outer values that subgraphs use.
-use super::wire::proto::{AttributeProto, GraphProto, NodeProto, StringStringEntryProto};
+use super::wire::proto::{
+    AttributeProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -12,7 +14,6 @@ pub mod code {
     pub const TENSOR: i32 = 4;
     pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
-    pub const STRINGS: i32 = 8;
 }
 
 /// The operator's name.
@@ -195,5 +196,53 @@ fn rename_graph(graph: &mut GraphProto, rename: &dyn Fn(&str) -> Option<String>)
     }
     for node in &mut graph.node {
         rename_captures(node, &rename);
+    }
+}
+
+fn named(name: &str, r#type: i32) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(r#type),
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute that is an integer.
+pub fn attribute_int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto {
+        i: Some(i),
+        ..named(name, code::INT)
+    }
+}
+
+/// An attribute that is a float.
+pub fn attribute_float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto {
+        f: Some(f),
+        ..named(name, code::FLOAT)
+    }
+}
+
+/// An attribute that is a text.
+pub fn attribute_text(name: &str, text: &str) -> AttributeProto {
+    AttributeProto {
+        s: Some(text.as_bytes().to_vec().into()),
+        ..named(name, code::STRING)
+    }
+}
+
+/// An attribute that is a list of integers.
+pub fn attribute_ints(name: &str, ints: Vec<i64>) -> AttributeProto {
+    AttributeProto {
+        ints,
+        ..named(name, code::INTS)
+    }
+}
+
+/// An attribute that is a tensor.
+pub fn attribute_tensor(name: &str, tensor: TensorProto) -> AttributeProto {
+    AttributeProto {
+        t: Some(tensor),
+        ..named(name, code::TENSOR)
     }
 }

@@ -54,8 +54,6 @@ pub enum Form {
     Capitals,
     /// Integers.
     Ints,
-    /// Floats.
-    Floats,
     /// An extent.
     Extent,
     /// Extents.
@@ -161,7 +159,6 @@ mod tests {
                     Form::Float => &[Kind::Float],
                     Form::Text | Form::Capitals => &[Kind::Str],
                     Form::Ints => &[Kind::Ints, Kind::Extents],
-                    Form::Floats => &[Kind::Floats],
                     Form::Extent => &[Kind::Extent],
                     Form::Extents => &[Kind::Extents],
                     Form::DType => &[Kind::DType],

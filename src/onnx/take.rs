@@ -233,9 +233,6 @@ fn read(inputs: &Inputs<'_>, field: &Field) -> Result<Option<Attr>, Refusal> {
             Some([x]) => Some(Attr::Float(*x)),
             Some(_) => return mistyped(field),
         },
-        Form::Floats => inputs
-            .floats(field)?
-            .map(|all| Attr::List(all.into_iter().map(Attr::Float).collect())),
         Form::Text | Form::Capitals => match written {
             None => None,
             Some(a) => match text(a) {

@@ -125,7 +125,7 @@ pub fn write(
         .map(|(w, h)| field_len(5, h.len() as u64 + raw(w)))
         .sum();
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let mut key = |out: &mut BufWriter<File>, tag: u32, length: u64| {
+    let key = |out: &mut BufWriter<File>, tag: u32, length: u64| {
         let mut bytes = Vec::with_capacity(16);
         encode_key(tag, WireType::LengthDelimited, &mut bytes);
         encode_varint(length, &mut bytes);
