@@ -1,6 +1,7 @@
 //! An operation as an ONNX node: its attributes, and the operands that are attributes in the language.
 use super::node::{
-    attribute_float, attribute_int, attribute_ints, attribute_tensor, attribute_text,
+    attribute_float, attribute_floats, attribute_int, attribute_ints, attribute_tensor,
+    attribute_text, attribute_texts,
 };
 use super::rows::{Field, Form, Row};
 use super::shapes::Graph;
@@ -90,6 +91,12 @@ impl Giving<'_> {
                 (Some(x), None) => given.attributes.push(attribute_float(field.onnx, x)),
                 (Some(x), Some(_)) => scalar(graph, given, Tensor::scalar(x)),
             },
+            Form::Floats => {
+                if attr.is_some() {
+                    let all = self.attrs.floats(field.name).ok_or_else(wrong)?;
+                    given.attributes.push(attribute_floats(field.onnx, all));
+                }
+            }
             Form::Text | Form::Capitals => match attr {
                 None => {}
                 Some(Attr::Str(text)) if field.form == Form::Text => {
@@ -212,6 +219,12 @@ impl Giving<'_> {
                 }
                 if self.attrs.get("axis").is_none() {
                     given.attributes.push(attribute_int("axis", -1));
+                }
+            }
+            "LSTM" | "GRU" | "RNN" => {
+                if let Some(Attr::Str(names)) = self.attrs.get("activations") {
+                    let names = names.split(',').map(str::trim);
+                    given.attributes.push(attribute_texts("activations", names));
                 }
             }
             "GroupNormalization" if self.attrs.flag("per_group") != (self.opset < 21) => {

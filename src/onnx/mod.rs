@@ -4,6 +4,7 @@ mod fold;
 mod fold_moves;
 mod give;
 mod import;
+mod import_nodes;
 mod infer;
 mod inline;
 mod meta;

@@ -14,6 +14,7 @@ pub mod code {
     pub const TENSOR: i32 = 4;
     pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
+    pub const STRINGS: i32 = 8;
 }
 
 /// The operator's name.
@@ -244,5 +245,21 @@ pub fn attribute_tensor(name: &str, tensor: TensorProto) -> AttributeProto {
     AttributeProto {
         t: Some(tensor),
         ..named(name, code::TENSOR)
+    }
+}
+
+/// An attribute that is a list of floats.
+pub fn attribute_floats(name: &str, floats: Vec<f32>) -> AttributeProto {
+    AttributeProto {
+        floats,
+        ..named(name, code::FLOATS)
+    }
+}
+
+/// An attribute that is a list of texts.
+pub fn attribute_texts<'t>(name: &str, texts: impl Iterator<Item = &'t str>) -> AttributeProto {
+    AttributeProto {
+        strings: texts.map(|t| t.as_bytes().to_vec().into()).collect(),
+        ..named(name, code::STRINGS)
     }
 }

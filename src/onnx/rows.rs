@@ -54,11 +54,13 @@ pub enum Form {
     Capitals,
     /// Integers.
     Ints,
+    /// Floats.
+    Floats,
     /// An extent.
     Extent,
     /// Extents.
     Extents,
-    /// An element type, by its code.
+    /// An element type, by its code; 0 is none.
     DType,
     /// Read and written by the operator's own code in `special`; no attribute of that name in the language need be.
     Special,
@@ -159,6 +161,7 @@ mod tests {
                     Form::Float => &[Kind::Float],
                     Form::Text | Form::Capitals => &[Kind::Str],
                     Form::Ints => &[Kind::Ints, Kind::Extents],
+                    Form::Floats => &[Kind::Floats],
                     Form::Extent => &[Kind::Extent],
                     Form::Extents => &[Kind::Extents],
                     Form::DType => &[Kind::DType],

@@ -35,13 +35,23 @@ const fn stash() -> Field {
 const CONV: &[Field] = &[stride(), pad(), dilation(), auto_pad(), groups(), kernel()];
 const SOFTMAX: &[Field] = &[axis()];
 const RECURRENT: &[Field] = &[
-    field("hidden_size", "hidden", Extent),
+    same("hidden_size", Extent),
     same("direction", Text),
     same("clip", Float),
     same("layout", Int),
     same("input_forget", Int),
     same("linear_before_reset", Int),
     same("activations", Special),
+    same("activation_alpha", Floats),
+    same("activation_beta", Floats),
+];
+
+const QUANTIZE: &[Field] = &[
+    axis(),
+    same("block_size", Int),
+    same("saturate", Int),
+    same("precision", Int),
+    field("output_dtype", "dtype", DType),
 ];
 
 /// The rows.
@@ -206,24 +216,6 @@ pub const NETS: &[Row] = &[
             same("softmax_precision", Int),
         ],
     ),
-    row(
-        "QuantizeLinear",
-        "quantize",
-        &[
-            axis(),
-            same("block_size", Int),
-            same("saturate", Fixed(1)),
-            same("output_dtype", Fixed(0)),
-            same("precision", Fixed(0)),
-        ],
-    ),
-    row(
-        "DequantizeLinear",
-        "dequantize",
-        &[
-            axis(),
-            same("block_size", Int),
-            same("output_dtype", Fixed(0)),
-        ],
-    ),
+    row("QuantizeLinear", "quantize", QUANTIZE),
+    row("DequantizeLinear", "dequantize", QUANTIZE),
 ];

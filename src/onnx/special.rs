@@ -41,8 +41,16 @@ pub fn complete(
         }
         // Before set 21 there is one scale for each group.
         "GroupNormalization" if opset < 21 => call.attrs.set("per_group", Attr::Bool(true)),
-        "LSTM" | "GRU" | "RNN" if attribute(inputs.node, "activations").is_some() => {
-            activations(inputs, row)?;
+        "LSTM" | "GRU" | "RNN" => {
+            if let Some(names) = attribute(inputs.node, "activations") {
+                let names: Option<Vec<&str>> = names
+                    .strings
+                    .iter()
+                    .map(|s| std::str::from_utf8(s).ok())
+                    .collect();
+                let names = names.ok_or(Refusal::Opaque)?.join(", ");
+                call.attrs.set("activations", Attr::str(&names));
+            }
         }
         _ => {}
     }
@@ -347,19 +355,4 @@ fn resize(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<(),
     places.iter().zip(sizes).for_each(|(a, n)| all[*a] = n);
     call.stated = vec![Some(all)];
     Ok(())
-}
-
-/// Only the activations that are the default are known.
-fn activations(inputs: &Inputs<'_>, row: &'static Row) -> Result<(), Refusal> {
-    let usual: &[&str] = match row.onnx {
-        "LSTM" => &["sigmoid", "tanh", "tanh"],
-        "GRU" => &["sigmoid", "tanh"],
-        _ => &["tanh"],
-    };
-    let given = attribute(inputs.node, "activations").map_or(&[][..], |a| &a.strings);
-    let same = given
-        .iter()
-        .zip(usual.iter().cycle())
-        .all(|(a, b)| a.eq_ignore_ascii_case(b.as_bytes()));
-    if same { Ok(()) } else { Err(Refusal::Opaque) }
 }

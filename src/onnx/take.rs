@@ -233,6 +233,9 @@ fn read(inputs: &Inputs<'_>, field: &Field) -> Result<Option<Attr>, Refusal> {
             Some([x]) => Some(Attr::Float(*x)),
             Some(_) => return mistyped(field),
         },
+        Form::Floats => inputs
+            .floats(field)?
+            .map(|all| Attr::List(all.into_iter().map(Attr::Float).collect())),
         Form::Text | Form::Capitals => match written {
             None => None,
             Some(a) => match text(a) {
@@ -242,7 +245,7 @@ fn read(inputs: &Inputs<'_>, field: &Field) -> Result<Option<Attr>, Refusal> {
             },
         },
         Form::DType => match number(inputs)? {
-            None => None,
+            None | Some(0) => None,
             Some(code) => {
                 let dtype = i32::try_from(code).ok().and_then(dtype_of);
                 Some(Attr::DType(dtype.ok_or(Refusal::Opaque)?))
