@@ -1,6 +1,6 @@
 //! From a module to an ONNX file: one operation is one node, under the names, types and sets of operators it came with.
 use super::give::Giving;
-use super::meta::{self, axis_key, dimension};
+use super::meta::{self, axis_key, dimension, elements_key};
 use super::rows::{Row, of_op};
 use super::shapes::Graph;
 use super::wire::proto::{NodeProto, ShapeProto, TypeProto, TypeTensor, ValueInfoProto};
@@ -9,7 +9,7 @@ use super::{opaque, wire};
 use crate::diag::Diagnostic;
 use crate::ir::{Facts, Module, Node, NodeId, ValueId};
 use crate::ops::{Attr, Op};
-use crate::tensor::{DType, Extent};
+use crate::tensor::Extent;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub fn write(module: &Module, facts: &Facts, path: &Path) -> Result<(), WriteErr
             let axes: Vec<Extent> = tensor.shape.iter().map(|n| Extent::from(*n)).collect();
             graph
                 .input
-                .push(info(name, tensor.dtype, Some(&axes), |_| None));
+                .push(info(name, code_of(tensor.dtype), Some(&axes), |_| None));
         }
     }
     model.graph = Some(graph);
@@ -226,7 +226,11 @@ impl<'a> Export<'a> {
             let name = &*self.module.value(v).name;
             let dtype = self.facts.values[v.at()].dtype;
             let axes = self.facts.shape(v).map(|s| s.axes);
-            info(name, dtype, axes.as_deref(), |i| {
+            let code = beside
+                .get(&elements_key(name)[..])
+                .and_then(|c| c.parse().ok());
+            let code = code.unwrap_or(code_of(dtype));
+            info(name, code, axes.as_deref(), |i| {
                 beside.get(&axis_key(name, i)[..]).copied()
             })
         };
@@ -237,10 +241,10 @@ impl<'a> Export<'a> {
     }
 }
 
-/// Name and type of a value.
+/// Name and type of a value: the code of its elements, and its axes as the file wrote them.
 fn info<'t>(
     name: &str,
-    dtype: DType,
+    code: i32,
     axes: Option<&[Extent]>,
     text: impl Fn(usize) -> Option<&'t str>,
 ) -> ValueInfoProto {
@@ -252,7 +256,7 @@ fn info<'t>(
             .collect(),
     });
     let tensor = TypeTensor {
-        elem_type: Some(code_of(dtype)),
+        elem_type: Some(code),
         shape,
     };
     ValueInfoProto {

@@ -1,11 +1,11 @@
 //! From a graph of ONNX nodes to a module: names resolved, nodes in order, each node one operation.
 use super::fold::{Folded, plain_constant};
 use super::meta;
-use super::node::{attribute, captures, is_standard, op_type};
+use super::node::{attribute, captures, is_standard, name_of, op_type};
 use super::take::expr;
-use super::wire::proto::{GraphProto, ModelProto, TypeProto, ValueInfoProto};
+use super::wire::proto::{GraphProto, ModelProto, TypeProto};
 use super::wire::{Files, dtype_of, tensor};
-use super::{inline, wire};
+use super::{inline, opaque, wire};
 use crate::diag::{Diagnostic, Place, Span};
 use crate::ir::{Def, DimDef, DimTable, Module, Origin, Type, ValueId, sort};
 use crate::ops::Shape;
@@ -24,8 +24,11 @@ pub fn read(path: &Path) -> Result<Module, Diagnostic> {
     let plain = |e: &dyn std::fmt::Display| Diagnostic::new(e.to_string());
     let model = wire::read(path).map_err(|e| plain(&e))?;
     let file = path.display().to_string();
-    let model = inline::functions(model)
+    let mut model = inline::functions(model)
         .map_err(|e| Diagnostic::new(e).at(Place::Part(file.clone(), "functions".into())))?;
+    if let Some(graph) = &mut model.graph {
+        opaque::unusual_initializers(graph);
+    }
     let empty = GraphProto::default();
     let graph = model.graph.as_ref().unwrap_or(&empty);
     let files = Files::beside(path);
@@ -96,10 +99,6 @@ pub(super) struct Import<'a> {
     pub(super) depth: usize,
 }
 
-fn name_of(info: &ValueInfoProto) -> &str {
-    info.name.as_deref().unwrap_or_default()
-}
-
 /// Element type and extents as a file states them; none of these where the rank is unknown.
 pub(super) type Stated = (DType, Option<Vec<Extent>>);
 
@@ -143,11 +142,6 @@ impl<'a> Import<'a> {
     }
     fn run(&mut self) -> Result<(), Diagnostic> {
         let graph = self.graph;
-        if let Some(sparse) = graph.sparse_initializer.first() {
-            let name = sparse.values.as_ref().and_then(|t| t.name.as_deref());
-            let part = format!("initializer `{}`", name.unwrap_or_default());
-            return self.wrong(part, "sparse initializers are not supported");
-        }
         for info in graph.value_info.iter().chain(&graph.output) {
             if let Some(ty) = &info.r#type {
                 self.types.insert(name_of(info), ty);
@@ -337,6 +331,13 @@ impl<'a> Import<'a> {
             let value = self.demand(name)?;
             self.module.outputs.push((value, None));
             let stated = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+            if let Some(code) = stated
+                .and_then(|t| t.elem_type)
+                .filter(|c| dtype_of(*c).is_none())
+            {
+                let key = meta::elements_key(name);
+                self.module.meta.push((key.into(), code.to_string().into()));
+            }
             let stated = stated.and_then(|t| t.shape.as_ref());
             let Some(shape) = self.shapes[value.at()].as_ref() else {
                 continue;
@@ -357,10 +358,12 @@ impl<'a> Import<'a> {
         let node = &self.graph.node[at];
         if is_standard(node) && op_type(node) == "Constant" && node.output.len() == 1 {
             let made = match attribute(node, "value").and_then(|a| a.t.as_ref()) {
-                Some(proto) if proto.data_type != Some(8) => match tensor(proto, self.files) {
-                    Ok(tensor) => Some(tensor),
-                    Err(e) => return self.wrong_node(at, e.to_string()),
-                },
+                Some(proto) if dtype_of(proto.data_type.unwrap_or(0)).is_some() => {
+                    match tensor(proto, self.files) {
+                        Ok(tensor) => Some(tensor),
+                        Err(e) => return self.wrong_node(at, e.to_string()),
+                    }
+                }
                 _ => plain_constant(node),
             };
             if made.is_some() {

@@ -146,6 +146,11 @@ pub fn axis_key(value: &str, axis: usize) -> String {
     format!("onnx.axis.{value}.{axis}")
 }
 
+/// The key under which a module keeps the code of an output's elements that it cannot hold.
+pub fn elements_key(value: &str) -> String {
+    format!("onnx.elements.{value}")
+}
+
 /// How the file wrote an axis, if an extent does not tell: a name, nothing, or a number after `=`.
 pub fn axis_text(dim: &Dimension, extent: &Extent) -> Option<String> {
     if extent.is_known() {

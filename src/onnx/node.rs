@@ -1,6 +1,7 @@
 //! Looking at ONNX nodes: attributes by name and type, and the outer values that subgraphs use.
 use super::wire::proto::{
-    AttributeProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto,
+    AttributeProto, GraphProto, NodeProto, SparseTensorProto, StringStringEntryProto, TensorProto,
+    ValueInfoProto,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,12 @@ pub mod code {
     pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
     pub const STRINGS: i32 = 8;
+    pub const SPARSE_TENSOR: i32 = 11;
+}
+
+/// The name of a value.
+pub fn name_of(info: &ValueInfoProto) -> &str {
+    info.name.as_deref().unwrap_or_default()
 }
 
 /// The operator's name.
@@ -261,5 +268,13 @@ pub fn attribute_texts<'t>(name: &str, texts: impl Iterator<Item = &'t str>) -> 
     AttributeProto {
         strings: texts.map(|t| t.as_bytes().to_vec().into()).collect(),
         ..named(name, code::STRINGS)
+    }
+}
+
+/// An attribute that is a sparse tensor.
+pub fn attribute_sparse(name: &str, tensor: SparseTensorProto) -> AttributeProto {
+    AttributeProto {
+        sparse_tensor: Some(tensor),
+        ..named(name, code::SPARSE_TENSOR)
     }
 }

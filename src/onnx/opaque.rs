@@ -1,7 +1,9 @@
 //! Nodes that are carried through: their bytes as an attribute, and back.
-use super::node::{captures, op_type, rename_captures};
-use super::wire::proto::{GraphProto, NodeProto, TensorProto};
-use super::wire::{Files, WireError, tensor, tensor_proto};
+use super::node::{
+    attribute_sparse, attribute_tensor, captures, name_of, op_type, rename_captures,
+};
+use super::wire::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use super::wire::{Files, WireError, dtype_of, tensor, tensor_proto};
 use bytes::Bytes;
 use prost::Message;
 use std::collections::HashMap;
@@ -29,6 +31,12 @@ fn take_in(node: &mut NodeProto, files: &Files) -> Result<(), WireError> {
     for attribute in &mut node.attribute {
         for proto in attribute.t.iter_mut().chain(&mut attribute.tensors) {
             take_in_tensor(proto, files)?;
+        }
+        let sparse = attribute.sparse_tensor.iter_mut();
+        for sparse in sparse.chain(&mut attribute.sparse_tensors) {
+            for proto in sparse.values.iter_mut().chain(&mut sparse.indices) {
+                take_in_tensor(proto, files)?;
+            }
         }
         for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
             take_in_graph(graph, files)?;
@@ -86,4 +94,38 @@ pub fn decode(
         .map(|k| text(results.get(k)))
         .collect();
     Ok(node)
+}
+
+/// Makes initializers that cannot be held (texts, packed integers, sparse ones) nodes that are carried through.
+pub fn unusual_initializers(graph: &mut GraphProto) {
+    let is_unusual = |t: &mut TensorProto| dtype_of(t.data_type.unwrap_or(0)).is_none();
+    let dense = graph.initializer.extract_if(.., is_unusual);
+    let mut made: Vec<NodeProto> = dense
+        .map(|t| {
+            (
+                t.name.clone().unwrap_or_default(),
+                attribute_tensor("value", t),
+            )
+        })
+        .map(constant)
+        .collect();
+    for sparse in graph.sparse_initializer.drain(..) {
+        let name = sparse.values.as_ref().and_then(|t| t.name.clone());
+        made.push(constant((
+            name.unwrap_or_default(),
+            attribute_sparse("sparse_value", sparse),
+        )));
+    }
+    let made_here = |info: &ValueInfoProto| made.iter().any(|n| n.output[0] == name_of(info));
+    graph.input.retain(|info| !made_here(info));
+    graph.node.splice(0..0, made);
+}
+
+fn constant((name, value): (String, AttributeProto)) -> NodeProto {
+    NodeProto {
+        op_type: Some("Constant".into()),
+        output: vec![name],
+        attribute: vec![value],
+        ..NodeProto::default()
+    }
 }
