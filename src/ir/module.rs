@@ -274,6 +274,29 @@ impl Module {
             .unwrap_or_default()
             .into()
     }
+    /// Puts other values in the place of some, which are gone afterwards; only params and constants can go.
+    pub fn replace(&mut self, instead: &HashMap<ValueId, ValueId>) {
+        let mut new = vec![ValueId(0); self.values.len()];
+        let mut kept = 0;
+        for (i, id) in new.iter_mut().enumerate() {
+            if !instead.contains_key(&ValueId(i as u32)) {
+                *id = ValueId(kept);
+                kept += 1;
+            }
+        }
+        let new_id = |v: ValueId| new[instead.get(&v).copied().unwrap_or(v).at()];
+        for node in &mut self.nodes {
+            let all = node.operands.iter_mut().chain(&mut node.results);
+            all.flatten().for_each(|v| *v = new_id(*v));
+        }
+        self.inputs.iter_mut().for_each(|v| *v = new_id(*v));
+        self.outputs.iter_mut().for_each(|(v, _)| *v = new_id(*v));
+        let mut i = 0;
+        self.values.retain(|_| {
+            i += 1;
+            !instead.contains_key(&ValueId(i - 1))
+        });
+    }
     /// The cause to give for what operation `id` states.
     pub fn node_cause(&self, id: NodeId) -> Cause {
         Cause(id.0)

@@ -2,7 +2,39 @@
 #![allow(unsafe_code)]
 use super::Element;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+
+/// Where files are mapped now: first byte and one past the last.
+static MAPS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// A mapped file, registered as long as it lives.
+struct Map(memmap2::Mmap);
+
+impl Map {
+    fn new(map: memmap2::Mmap) -> Map {
+        let start = map.as_ptr() as usize;
+        maps().insert(start, start + map.len());
+        Map(map)
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        maps().remove(&(self.0.as_ptr() as usize));
+    }
+}
+
+fn maps() -> std::sync::MutexGuard<'static, BTreeMap<usize, usize>> {
+    MAPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// The bytes of a file, mapped.
 ///
@@ -14,27 +46,34 @@ pub fn map(path: &Path) -> std::io::Result<Bytes> {
     }
     // SAFETY: the map is read-only and private; see above for files that change.
     let map = unsafe { memmap2::Mmap::map(&file)? };
-    Ok(Bytes::from_owner(map))
+    Ok(Bytes::from_owner(Map::new(map)))
 }
 
-/// Tells the system that the pages of these bytes are not needed for now, so that resident memory stays low.
-///
-/// Only for ranges of mapped files, which can be read again: for owned memory it would lose the content, so the caller
-/// passes what came from [`map`].
-pub fn release(mapped: &Bytes) {
+/// Tells the system that the pages of these bytes are not needed for now, so that resident memory stays low: they are
+/// read again when they are looked at. Does nothing for bytes that are not of a mapped file.
+pub fn release(bytes: &Bytes) {
+    const PAGE: usize = 4096;
+    let (first, last) = (
+        bytes.as_ptr() as usize,
+        bytes.as_ptr() as usize + bytes.len(),
+    );
+    let (start, end) = (first.div_ceil(PAGE) * PAGE, last / PAGE * PAGE);
+    let maps = maps();
+    let mapped = maps
+        .range(..=first)
+        .next_back()
+        .is_some_and(|(_, end)| last <= *end);
+    if !mapped || end <= start {
+        return;
+    }
     #[cfg(target_os = "linux")]
     {
-        const PAGE: usize = 4096;
-        let start = (mapped.as_ptr() as usize).div_ceil(PAGE) * PAGE;
-        let end = (mapped.as_ptr() as usize + mapped.len()) / PAGE * PAGE;
-        if end > start {
-            unsafe extern "C" {
-                fn madvise(addr: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
-            }
-            // SAFETY: the whole pages lie inside a private read-only file mapping that outlives this call;
-            // MADV_DONTNEED (4) only drops them, and the next read maps them again.
-            unsafe { madvise(start as *mut std::ffi::c_void, end - start, 4) };
+        unsafe extern "C" {
+            fn madvise(addr: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
         }
+        // SAFETY: the whole pages lie inside a private read-only file mapping, which `bytes` keeps alive during this
+        // call; MADV_DONTNEED (4) only drops them, and the next read maps them again.
+        unsafe { madvise(start as *mut std::ffi::c_void, end - start, 4) };
     }
 }
 

@@ -94,6 +94,10 @@ impl Tensor {
     pub fn bytes(&self) -> &Bytes {
         &self.data
     }
+    /// Says that the elements are not needed for now: where they lie in a mapped file, its pages may go.
+    pub fn release(&self) {
+        mapped::release(&self.data);
+    }
     /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()

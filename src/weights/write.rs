@@ -30,9 +30,7 @@ pub fn write<'a>(
 ) -> Result<(), WeightsError> {
     let all = tensors.into_iter().map(|(name, t)| (name, Stored(t)));
     safetensors::serialize_to_file(all, None, path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(e) => {
-            WeightsError::Io(path.display().to_string(), e)
-        }
+        safetensors::SafeTensorError::IoError(e) => WeightsError::Io(path.display().to_string(), e),
         e => WeightsError::Content(path.display().to_string(), e.to_string()),
     })
 }
