@@ -11,6 +11,7 @@ pub mod window;
 
 mod batch_norm;
 mod binary;
+mod choice;
 mod concat;
 mod conv;
 mod elements;

@@ -91,6 +91,7 @@ operators! {
         TopK order "top_k"
         Transpose transpose "transpose"
         Trilu trilu "trilu"
+        Where choice "where"
         Unsqueeze squeeze "unsqueeze"
         Opaque opaque "opaque"
     }

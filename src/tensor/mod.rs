@@ -152,6 +152,17 @@ impl Tensor {
             _ => true,
         }
     }
+    /// Whether some element is not a number.
+    pub fn has_nan(&self) -> bool {
+        match (self.dtype, self.view::<f32>()) {
+            // No early end: the loop over all of a block becomes vector code.
+            (_, Some(all)) => all
+                .chunks(4096)
+                .any(|block| block.iter().fold(false, |nan, x| nan | x.is_nan())),
+            (d, None) if d.is_float() => self.to_f64().iter().any(|x| x.is_nan()),
+            _ => false,
+        }
+    }
     /// Per axis, whether all positions hold the same (and there is more than one).
     pub fn uniform_axes(&self) -> Vec<bool> {
         let size = self.dtype.size();

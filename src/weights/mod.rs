@@ -1,7 +1,9 @@
-//! Weights files: safetensors, mapped when read and streamed when written.
+//! Weights files: safetensors, mapped when read and streamed when written; and numpy's, for what goes into a run.
+mod arrays;
 mod read;
 mod write;
 
+pub use arrays::{read_arrays, write_arrays};
 pub use read::read;
 pub use write::write;
 

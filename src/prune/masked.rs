@@ -1,0 +1,249 @@
+//! The original program in which removed positions are there, and do not matter.
+//!
+//! Nothing is gathered or reshaped: before an operation that sums, takes maxima or statistics over an axis, what stands
+//! at its removed positions is replaced by the identity of what the operation does, as the operator's file says.
+use super::Keep;
+use crate::ir::{Def, Facts, Module, Node, NodeId, Type, ValueId};
+use crate::ops::{Attrs, Handle, Mask, Op};
+use crate::tensor::{DType, Tensor};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A masked program, and where the original's operations and values are in it.
+pub struct Masked {
+    /// The program; it has the original's inputs and outputs, and the shapes of the original.
+    pub module: Module,
+    /// Per operation of the original, the operations that stand for it.
+    pub nodes: Vec<Range<usize>>,
+    /// Per value of the original, the value that stands for it.
+    pub values: Vec<Option<ValueId>>,
+}
+
+/// Rewrites the original so that it gives, at the kept positions of every value, what a program without the removed
+/// positions must give.
+pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
+    let mut out = Module::new(&module.name, module.origin.clone());
+    (out.dims, out.dim_spans) = (module.dims.clone(), module.dim_spans.clone());
+    let mut values = vec![];
+    for value in &module.values {
+        let (ty, def) = (value.ty.clone(), value.def.clone());
+        let there = !matches!(def, Def::Result(..));
+        values.push(there.then(|| out.add_value(value.name.clone(), ty, def, value.span)));
+    }
+    out.inputs = (module.inputs.iter())
+        .filter_map(|v| values[v.at()])
+        .collect();
+    let mut masking = Masking {
+        module,
+        facts,
+        keep,
+        out,
+        values,
+        masks: HashMap::new(),
+        lost: HashMap::new(),
+        at: NodeId(0),
+        made: 0,
+    };
+    let mut nodes = vec![];
+    for i in 0..module.nodes.len() {
+        let start = masking.out.nodes.len();
+        masking.at = NodeId(i as u32);
+        masking.node();
+        nodes.push(start..masking.out.nodes.len());
+    }
+    let Masking {
+        mut out, values, ..
+    } = masking;
+    let outputs = module.outputs.iter();
+    out.outputs = outputs
+        .filter_map(|(v, ty)| Some((values[v.at()]?, ty.clone())))
+        .collect();
+    Masked {
+        module: out,
+        nodes,
+        values,
+    }
+}
+
+struct Masking<'m> {
+    module: &'m Module,
+    facts: &'m Facts,
+    keep: &'m Keep,
+    out: Module,
+    /// Per value of the original, what stands for it.
+    values: Vec<Option<ValueId>>,
+    /// Masks that are there: by rank, axis and class of the axis.
+    masks: HashMap<(usize, usize, crate::dims::Dim), ValueId>,
+    /// Kept positions by class of an axis.
+    lost: HashMap<crate::dims::Dim, Option<Arc<Vec<usize>>>>,
+    /// The operation of the original at which the program is.
+    at: NodeId,
+    /// How many values were made, for their names.
+    made: usize,
+}
+
+impl Masking<'_> {
+    fn node(&mut self) {
+        let module = self.module;
+        let node = module.node(self.at);
+        let untouched = node.op == Op::Opaque || !self.touched();
+        let results = if untouched {
+            let operands: Vec<Option<Handle>> = (0..node.operands.len())
+                .map(|k| Mask::operand(self, k))
+                .collect();
+            self.same(&operands)
+        } else {
+            node.op.operator().masked(self)
+        };
+        for (v, handle) in node.results.iter().zip(results) {
+            if let Some(v) = v {
+                self.values[v.at()] = Some(ValueId(handle.0));
+            }
+        }
+    }
+    /// Whether an axis of an operand loses positions.
+    fn touched(&mut self) -> bool {
+        let module = self.module;
+        let operands = module.node(self.at).operands.iter().flatten();
+        let facts = self.facts;
+        let dims = operands.flat_map(|v| facts.axes(*v).unwrap_or_default());
+        // All of them are looked up, so that `lost` knows.
+        dims.fold(false, |touched, d| self.kept(*d).is_some() || touched)
+    }
+    fn kept(&mut self, d: crate::dims::Dim) -> Option<Arc<Vec<usize>>> {
+        let class = self.facts.dims.find(d);
+        let (facts, keep) = (self.facts, self.keep);
+        let look = || keep.positions(&facts.dims, class).map(Arc::new);
+        self.lost.entry(class).or_insert_with(look).clone()
+    }
+    fn original(&self, k: usize) -> Option<ValueId> {
+        self.module.node(self.at).operands.get(k).copied().flatten()
+    }
+    fn axes(&self, k: usize) -> &[crate::dims::Dim] {
+        let axes = self.original(k).and_then(|v| self.facts.axes(v));
+        axes.unwrap_or_default()
+    }
+    fn name(&mut self, what: &str) -> String {
+        self.made += 1;
+        // No name of a file is empty before a slash and after a space.
+        format!(" /{what}.{}", self.made)
+    }
+    /// A constant of the element type of operand `k`.
+    fn constant(&mut self, k: usize, value: f32) -> ValueId {
+        let dtype = self
+            .original(k)
+            .map_or(DType::F32, |v| self.facts.values[v.at()].dtype);
+        // Infinities are the ends of an integer type.
+        let tensor = Tensor::scalar(value);
+        let tensor = tensor.cast(dtype).unwrap_or(tensor);
+        let name = self.name("identity");
+        self.out.add_const(&name, tensor)
+    }
+    /// True at the kept positions of an axis of operand `k`, broadcast over the others.
+    fn mask(&mut self, k: usize, axis: usize) -> Option<ValueId> {
+        let d = self.axes(k)[axis];
+        let (class, rank) = (self.facts.dims.find(d), self.axes(k).len());
+        if let Some(mask) = self.masks.get(&(rank, axis, class)) {
+            return Some(*mask);
+        }
+        let kept = self.kept(d)?;
+        let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
+        let mut flags = vec![false; all];
+        kept.iter().for_each(|i| flags[*i] = true);
+        let mut shape = vec![1; rank];
+        shape[axis] = all;
+        let tensor = Tensor::from_vec(&shape, flags).ok()?;
+        let name = self.name("kept");
+        let mask = self.out.add_const(&name, tensor);
+        self.masks.insert((rank, axis, class), mask);
+        Some(mask)
+    }
+    /// Adds an operation whose results are named after `names`, and have the given types.
+    fn add(
+        &mut self,
+        op: Op,
+        operands: &[Option<Handle>],
+        attrs: Attrs,
+        results: Vec<Option<(Arc<str>, Option<Type>)>>,
+    ) -> Vec<Handle> {
+        let original = self.module.node(self.at);
+        let node = Node {
+            op,
+            operands: operands.iter().map(|h| h.map(|h| ValueId(h.0))).collect(),
+            results: vec![],
+            attrs,
+            name: original.name.clone(),
+            meta: vec![],
+            span: original.span,
+        };
+        let id = self.out.add_node(node, results);
+        let results = &self.out.nodes[id.at()].results;
+        results
+            .iter()
+            .map(|v| v.map_or(Handle(u32::MAX), |v| Handle(v.0)))
+            .collect()
+    }
+}
+
+impl Mask for Masking<'_> {
+    fn operand_count(&self) -> usize {
+        self.module.node(self.at).operands.len()
+    }
+    fn operand(&self, k: usize) -> Option<Handle> {
+        Some(Handle(self.values[self.original(k)?.at()]?.0))
+    }
+    fn rank(&self, k: usize) -> usize {
+        self.axes(k).len()
+    }
+    fn result_rank(&self, k: usize) -> usize {
+        let result = self.module.node(self.at).results.get(k).copied().flatten();
+        result
+            .and_then(|v| self.facts.axes(v))
+            .map_or(0, <[_]>::len)
+    }
+    fn attrs(&self) -> &Attrs {
+        &self.module.node(self.at).attrs
+    }
+    fn op(&self) -> Op {
+        self.module.node(self.at).op
+    }
+    fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)> {
+        let d = *self.axes(k).get(axis)?;
+        let kept = self.lost.get(&self.facts.dims.find(d))?.as_ref()?;
+        let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
+        Some((all, kept.len()))
+    }
+    fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle {
+        let mut value = value;
+        for axis in axes {
+            if let Some(mask) = self.mask(k, *axis) {
+                let identity = self.constant(k, identity);
+                let operands = [Some(Handle(mask.0)), Some(value), Some(Handle(identity.0))];
+                value = self.emit(Op::Where, &operands, Attrs::new());
+            }
+        }
+        value
+    }
+    fn emit(&mut self, op: Op, operands: &[Option<Handle>], attrs: Attrs) -> Handle {
+        let name = self.name(op.name());
+        let made = self.add(op, operands, attrs, vec![Some((name.into(), None))]);
+        made.first().copied().unwrap_or(Handle(u32::MAX))
+    }
+    fn scalar(&mut self, k: usize, value: f32) -> Handle {
+        Handle(self.constant(k, value).0)
+    }
+    fn same(&mut self, operands: &[Option<Handle>]) -> Vec<Handle> {
+        let module = self.module;
+        let node = module.node(self.at);
+        let mut results = vec![];
+        for v in &node.results {
+            let result = v.map(|v| module.value(v)).map(|value| {
+                let name = self.name(&value.name);
+                (name.into(), value.ty.clone())
+            });
+            results.push(result);
+        }
+        self.add(node.op, operands, node.attrs.clone(), results)
+    }
+}

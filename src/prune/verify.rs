@@ -1,0 +1,444 @@
+//! The proof: the pruned program, as it was written, against the masked original, value by value.
+use super::inputs::{Binding, bindings, random_inputs, random_like};
+use super::{Keep, Masked, Run, RunError, Runner, masked};
+use crate::diag::Diagnostic;
+use crate::ir::{Facts, Module, NodeId, ValueId, propagate};
+use crate::tensor::{Tensor, difference};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What a verification is asked for.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The largest difference that passes, relative to the largest magnitude of the value.
+    pub tolerance: f64,
+    /// What to bind run-time symbols to, in turn; where nothing is stated, batches are 1 and 3, others 16 and 23, or
+    /// more where the model needs more.
+    pub extents: BTreeMap<String, Vec<i64>>,
+    /// Decides the inputs.
+    pub seed: u64,
+}
+
+impl Default for Verification {
+    fn default() -> Verification {
+        Verification {
+            tolerance: 1e-5,
+            extents: BTreeMap::new(),
+            seed: 0,
+        }
+    }
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verified {
+    /// The largest difference, relative to the largest magnitude of its value.
+    pub worst: f64,
+    /// The value in which it was.
+    pub worst_value: String,
+    /// How many values were compared, over all runs.
+    pub compared: usize,
+    /// How many could not be, as an operator that cannot be run decides their shape.
+    pub skipped: usize,
+    /// Operations that cannot be run: what goes in was compared, what comes out was replaced by the same in both.
+    pub cuts: Vec<String>,
+    /// What the run-time symbols were bound to in each run.
+    pub runs: Vec<Binding>,
+    /// By how much inputs were scaled down, as the original was not finite on larger ones (1: they were not).
+    pub scale: f64,
+    /// Whether only outputs were compared, as the two programs are not built alike.
+    pub outputs_only: bool,
+}
+
+/// Why a verification did not pass.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A value is not what it must be.
+    #[error(
+        "`{value}` of `{op}` differs by {error:.1e} of its largest magnitude, {tolerance:.0e} is allowed"
+    )]
+    Differs {
+        /// The first value that differs.
+        value: String,
+        /// The operator that makes it.
+        op: String,
+        /// By how much.
+        error: f64,
+        /// How much is allowed.
+        tolerance: f64,
+    },
+    /// The pruned program does not fit the original.
+    #[error("{0}")]
+    Structure(String),
+    /// The pruned program does not stand by itself.
+    #[error("the pruned model is wrong: {0}")]
+    Module(Diagnostic),
+    /// No inputs were found on which the original runs and is finite.
+    #[error("{0}")]
+    Inputs(String),
+    /// The pruned program fails where the original runs.
+    #[error("the pruned model does not run where the original does: {0}")]
+    Run(RunError),
+}
+
+/// Compares every value of `pruned` with the value of the original at the positions that `keep` leaves.
+pub fn verify(
+    original: &Module,
+    facts: &Facts,
+    keep: &Keep,
+    pruned: &Module,
+    runner: &dyn Runner,
+    asked: &Verification,
+) -> Result<Verified, VerifyError> {
+    let masked = masked(original, facts, keep);
+    let of_masked = propagate(&masked.module).map_err(VerifyError::Module)?;
+    let of_pruned = propagate(pruned).map_err(VerifyError::Module)?;
+    let pairs = match alike(original, pruned) {
+        Some(pairs) => pairs,
+        None => return Err(VerifyError::Structure(unlike(original, pruned))),
+    };
+    let comparison = Comparison {
+        original,
+        facts,
+        keep,
+        masked: &masked,
+        of_masked: &of_masked,
+        pruned,
+        of_pruned: &of_pruned,
+        pairs: &pairs,
+        runner,
+        asked,
+    };
+    comparison.all()
+}
+
+/// Per operation of the original, the pruned program's of the same operator and result names; none if they are not
+/// built alike.
+fn alike(original: &Module, pruned: &Module) -> Option<Vec<NodeId>> {
+    if original.nodes.len() != pruned.nodes.len() {
+        return None;
+    }
+    let name = |module: &Module, v: Option<ValueId>| v.map(|v| module.value(v).name.clone());
+    let pairs = original.nodes.iter().zip(&pruned.nodes).enumerate();
+    pairs
+        .map(|(i, (a, b))| {
+            let mut results = a.results.iter().zip(&b.results);
+            let same = a.op == b.op
+                && a.results.len() == b.results.len()
+                && results.all(|(x, y)| name(original, *x) == name(pruned, *y));
+            same.then_some(NodeId(i as u32))
+        })
+        .collect()
+}
+
+fn unlike(original: &Module, pruned: &Module) -> String {
+    let first = original
+        .nodes
+        .iter()
+        .zip(&pruned.nodes)
+        .position(|(a, b)| a.op != b.op || a.results.len() != b.results.len());
+    let shown = |module: &Module, i: usize| {
+        let node = module.nodes.get(i)?;
+        let v = node.results.iter().flatten().next()?;
+        let name = &module.value(*v).name;
+        Some(format!("`{name}` of `{}`", node.op.name()))
+    };
+    let i = first.unwrap_or(original.nodes.len().min(pruned.nodes.len()));
+    let nothing = || "nothing".to_string();
+    format!(
+        "the two are not built alike: at operation {i} one has {}, the other {}",
+        shown(original, i).unwrap_or_else(nothing),
+        shown(pruned, i).unwrap_or_else(nothing)
+    )
+}
+
+/// What one run came to.
+enum Outcome {
+    Passed,
+    /// These inputs will not do: the original does not run on them, or is not finite.
+    Unfit(String),
+}
+
+struct Comparison<'a> {
+    original: &'a Module,
+    facts: &'a Facts,
+    keep: &'a Keep,
+    masked: &'a Masked,
+    of_masked: &'a Facts,
+    pruned: &'a Module,
+    of_pruned: &'a Facts,
+    pairs: &'a [NodeId],
+    runner: &'a dyn Runner,
+    asked: &'a Verification,
+}
+
+impl Comparison<'_> {
+    /// Runs both on every binding; of what is tried instead of one another, the first that the original can run.
+    fn all(&self) -> Result<Verified, VerifyError> {
+        let mut verified = Verified {
+            scale: 1.0,
+            ..Verified::default()
+        };
+        for tries in bindings(self.original, self.facts, &self.asked.extents) {
+            let mut unfit = String::new();
+            let mut passed = false;
+            'tries: for binding in &tries {
+                for scale in [1.0, 0.1, 0.01] {
+                    match self.once(binding, scale, &mut verified)? {
+                        Outcome::Passed => {
+                            verified.runs.push(binding.clone());
+                            verified.scale = verified.scale.min(scale);
+                            passed = true;
+                            break 'tries;
+                        }
+                        Outcome::Unfit(why) if unfit.is_empty() => unfit = why,
+                        Outcome::Unfit(_) => {}
+                    }
+                }
+            }
+            if !passed {
+                return Err(VerifyError::Inputs(format!(
+                    "no inputs were found on which the original can be checked: {unfit}"
+                )));
+            }
+        }
+        Ok(verified)
+    }
+
+    fn once(
+        &self,
+        binding: &Binding,
+        scale: f64,
+        verified: &mut Verified,
+    ) -> Result<Outcome, VerifyError> {
+        let inputs = match random_inputs(
+            self.original,
+            self.facts,
+            binding,
+            scale as f32,
+            self.asked.seed,
+        ) {
+            Ok(inputs) => inputs,
+            Err(why) => return Ok(Outcome::Unfit(why)),
+        };
+        let start = |module, facts| self.runner.start(module, facts, &inputs);
+        let mut left = match start(&self.masked.module, self.of_masked) {
+            Ok(run) => run,
+            Err(e) => return Ok(Outcome::Unfit(e.to_string())),
+        };
+        let mut right = start(self.pruned, self.of_pruned).map_err(VerifyError::Run)?;
+        let mut record = Verified::default();
+        let mut unknown: HashSet<ValueId> = HashSet::new();
+        for (i, node) in self.original.nodes.iter().enumerate() {
+            if node.operands.iter().flatten().any(|v| unknown.contains(v)) {
+                unknown.extend(node.results.iter().flatten());
+                record.skipped += node.results.iter().flatten().count();
+                continue;
+            }
+            let steps = self.masked.nodes[i].clone();
+            let mut stepped = Ok(());
+            for at in steps {
+                stepped = stepped.and_then(|()| left.step(NodeId(at as u32)));
+            }
+            match stepped {
+                Ok(()) => {}
+                Err(RunError::Unsupported(..)) => {
+                    record.cuts.push(self.shown(i));
+                    self.cut(i, &mut *left, &mut *right, &mut unknown);
+                    continue;
+                }
+                Err(e) => return Ok(Outcome::Unfit(e.to_string())),
+            }
+            right.step(self.pairs[i]).map_err(VerifyError::Run)?;
+            if let Some(unfit) = self.compare(i, &*left, &*right, &mut record)? {
+                return Ok(unfit);
+            }
+        }
+        if record.worst >= verified.worst {
+            (verified.worst, verified.worst_value) = (record.worst, record.worst_value);
+        }
+        verified.compared += record.compared;
+        verified.skipped += record.skipped;
+        verified.cuts = record.cuts;
+        Ok(Outcome::Passed)
+    }
+
+    /// The name of an operation's first result.
+    fn shown(&self, i: usize) -> String {
+        let first = self.original.nodes[i].results.iter().flatten().next();
+        first.map_or(String::new(), |v| self.original.value(*v).name.to_string())
+    }
+
+    fn compare(
+        &self,
+        i: usize,
+        left: &dyn Run,
+        right: &dyn Run,
+        record: &mut Verified,
+    ) -> Result<Option<Outcome>, VerifyError> {
+        let node = &self.original.nodes[i];
+        let results = &self.pruned.node(self.pairs[i]).results;
+        for (v, other) in node.results.iter().zip(results) {
+            let (Some(v), Some(other)) = (*v, *other) else {
+                continue;
+            };
+            let name = &self.original.value(v).name;
+            let whole = self.masked.values[v.at()].and_then(|m| left.value(m));
+            let (Some(whole), Some(found)) = (whole, right.value(other)) else {
+                return Err(VerifyError::Structure(format!("`{name}` is not there")));
+            };
+            let expected = self.at_kept(v, &whole).ok_or_else(|| {
+                VerifyError::Structure(format!("`{name}` is not of the shape that was derived"))
+            })?;
+            let error = difference(&found, &expected);
+            if error > self.asked.tolerance {
+                if has_nan(&expected) {
+                    let why = format!("`{name}` is not a number in the original");
+                    return Ok(Some(Outcome::Unfit(why)));
+                }
+                return Err(VerifyError::Differs {
+                    value: name.to_string(),
+                    op: node.op.name().to_string(),
+                    error,
+                    tolerance: self.asked.tolerance,
+                });
+            }
+            record.compared += 1;
+            if error >= record.worst {
+                (record.worst, record.worst_value) = (error, name.to_string());
+            }
+        }
+        Ok(None)
+    }
+
+    /// A value of the original at its kept positions.
+    fn at_kept(&self, v: ValueId, whole: &Tensor) -> Option<Tensor> {
+        let Some(axes) = self.facts.axes(v) else {
+            return Some(whole.clone());
+        };
+        if axes.len() != whole.shape.len() {
+            return None;
+        }
+        let kept: Vec<Option<Vec<usize>>> = axes
+            .iter()
+            .map(|d| self.keep.positions(&self.facts.dims, *d))
+            .collect();
+        let inside = kept
+            .iter()
+            .zip(&whole.shape)
+            .all(|(kept, n)| kept.as_ref().is_none_or(|k| k.iter().all(|i| i < n)));
+        inside.then(|| whole.gather(&kept).ok()).flatten()
+    }
+
+    /// Goes on behind an operation that cannot be run, with the same random results in both.
+    fn cut(
+        &self,
+        i: usize,
+        left: &mut dyn Run,
+        right: &mut dyn Run,
+        unknown: &mut HashSet<ValueId>,
+    ) {
+        let node = &self.original.nodes[i];
+        let results = &self.pruned.node(self.pairs[i]).results;
+        for (v, other) in node.results.iter().zip(results) {
+            let (Some(v), Some(other)) = (*v, *other) else {
+                continue;
+            };
+            let shape = self.facts.shape(v).and_then(|shape| {
+                let axes: Option<Vec<usize>> = shape
+                    .axes
+                    .iter()
+                    .map(|e| usize::try_from(left.extent(e)?).ok())
+                    .collect();
+                Some((shape.dtype, axes?))
+            });
+            let made = shape.and_then(|(dtype, axes)| {
+                let whole = random_like(dtype, &axes, self.asked.seed ^ (i as u64 + 1))?;
+                let kept = self.at_kept(v, &whole)?;
+                Some((whole, kept))
+            });
+            match (made, self.masked.values[v.at()]) {
+                (Some((whole, kept)), Some(masked)) => {
+                    left.set(masked, whole);
+                    right.set(other, kept);
+                }
+                _ => drop(unknown.insert(v)),
+            }
+        }
+    }
+}
+
+fn has_nan(tensor: &Tensor) -> bool {
+    tensor.dtype.is_float() && tensor.to_f64().iter().any(|x| x.is_nan())
+}
+
+/// Compares two programs by their outputs alone, matched by name.
+pub fn verify_outputs(
+    original: &Module,
+    facts: &Facts,
+    other: &Module,
+    runner: &dyn Runner,
+    asked: &Verification,
+) -> Result<Verified, VerifyError> {
+    let of_other = propagate(other).map_err(VerifyError::Module)?;
+    let names: HashMap<&str, usize> = (other.outputs.iter().enumerate())
+        .map(|(k, (v, _))| (&*other.value(*v).name, k))
+        .collect();
+    let mut verified = Verified {
+        scale: 1.0,
+        outputs_only: true,
+        ..Verified::default()
+    };
+    for tries in bindings(original, facts, &asked.extents) {
+        let mut unfit = String::new();
+        let mut found = None;
+        for binding in &tries {
+            let inputs = random_inputs(original, facts, binding, 1.0, asked.seed);
+            let ran = inputs.and_then(|inputs| {
+                let ran = self::run(runner, original, facts, &inputs).map_err(|e| e.to_string())?;
+                Ok((inputs, ran))
+            });
+            match ran {
+                Ok((inputs, ran)) => {
+                    found = Some((binding, inputs, ran));
+                    break;
+                }
+                Err(why) => unfit = why,
+            }
+        }
+        let Some((binding, inputs, expected)) = found else {
+            return Err(VerifyError::Inputs(unfit));
+        };
+        let got = self::run(runner, other, &of_other, &inputs).map_err(VerifyError::Run)?;
+        for ((v, _), expected) in original.outputs.iter().zip(&expected) {
+            let name = &original.value(*v).name;
+            let Some(got) = names.get(&**name).and_then(|k| got.get(*k)) else {
+                let message = format!("the other model has no output `{name}`");
+                return Err(VerifyError::Structure(message));
+            };
+            let error = difference(got, expected);
+            if error > asked.tolerance {
+                return Err(VerifyError::Differs {
+                    value: name.to_string(),
+                    op: "output".into(),
+                    error,
+                    tolerance: asked.tolerance,
+                });
+            }
+            verified.compared += 1;
+            if error >= verified.worst {
+                (verified.worst, verified.worst_value) = (error, name.to_string());
+            }
+        }
+        verified.runs.push(binding.clone());
+    }
+    Ok(verified)
+}
+
+fn run(
+    runner: &dyn Runner,
+    module: &Module,
+    facts: &Facts,
+    inputs: &[Tensor],
+) -> Result<Vec<Tensor>, RunError> {
+    runner.run(module, facts, inputs)
+}
