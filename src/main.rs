@@ -1,1 +1,4 @@
-fn main() {}
+//! The `tpc` program.
+fn main() -> std::process::ExitCode {
+    tpc::cli::main()
+}

@@ -16,6 +16,8 @@ pub enum Failure {
     Wrong(Diagnostic),
     /// What was asked for makes no sense, or a file or device gives trouble.
     Usage(String),
+    /// Whoever reads the output does not want more of it.
+    Closed,
     /// The pruned model is not what the original is at the kept positions.
     Verification(VerifyError),
 }

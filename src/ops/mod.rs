@@ -12,6 +12,7 @@ pub mod window;
 mod batch_norm;
 mod binary;
 mod choice;
+mod clip;
 mod concat;
 mod conv;
 mod elements;
@@ -26,6 +27,7 @@ mod movement;
 mod opaque;
 mod order;
 mod pad;
+mod pool;
 mod quantize;
 mod recurrent;
 mod reduce;
@@ -45,7 +47,7 @@ pub use context::{
     normalize_axis,
 };
 pub use expr::{Expr, ExprError};
-pub use table::{Arg, Binary, Op, Recurrent, Reduce, Unary};
+pub use table::{Arg, Binary, Op, Pool, Recurrent, Reduce, Unary};
 
 use crate::tensor::{Extent, Tensor};
 use std::ops::RangeInclusive;

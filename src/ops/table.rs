@@ -65,6 +65,7 @@ operators! {
         Matmul matmul "matmul"
         BatchNorm batch_norm "batch_norm"
         Reshape reshape "reshape"
+        Clip clip "clip"
         Concat concat "concat"
         ConstantOfShape fill "constant_of_shape"
         Cumsum order "cumsum"
@@ -97,6 +98,7 @@ operators! {
     }
     families {
         Arg order
+        Pool pool
         Unary unary
         Binary binary
         Recurrent recurrent

@@ -121,4 +121,18 @@ impl Window {
         let at = o as i64 * self.stride[axis] + k as i64 * self.dilation[axis] - before;
         usize::try_from(at).ok().filter(|at| *at < input)
     }
+    /// How many elements of a window lie on the input or its padding (under `ceil` a window may reach past both).
+    pub fn covered(&self, o: &[usize], before: &[i64], input: &[usize]) -> usize {
+        let along = |axis: usize| {
+            let behind = match self.auto_pad == "notset" {
+                true => self.pad[axis + self.kernel.len()],
+                false => i64::from(i32::MAX),
+            };
+            let end = input[axis] as i64 + behind;
+            let first = o[axis] as i64 * self.stride[axis] - before[axis];
+            let inside = |k: &i64| first + k * self.dilation[axis] < end;
+            (0..self.kernel[axis]).filter(inside).count()
+        };
+        (0..self.kernel.len()).map(along).product()
+    }
 }
