@@ -1,0 +1,163 @@
+//! A run that goes an operation at a time, unfused, so that every value can be looked at.
+use super::super::bind::Bindings;
+use super::fast;
+use crate::ir::{Def, Facts, Graph, Module, NodeId, ValueId};
+use crate::ops::{Eval, Op};
+use crate::prune::{Run, RunError};
+use crate::tensor::{DType, Extent, Tensor};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The state of a run.
+pub struct Trace<'m> {
+    module: &'m Module,
+    facts: &'m Facts,
+    bindings: Bindings,
+    extents: HashMap<Arc<str>, Extent>,
+    values: Vec<Option<Tensor>>,
+    last_uses: Vec<Option<NodeId>>,
+}
+
+/// The type in which elements of a type are computed.
+fn computed(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
+impl<'m> Trace<'m> {
+    /// A run before its first operation.
+    pub fn new(
+        module: &'m Module,
+        facts: &'m Facts,
+        bindings: Bindings,
+        inputs: &[Tensor],
+    ) -> Result<Trace<'m>, RunError> {
+        let mut values = vec![None; module.values.len()];
+        for (v, tensor) in module.inputs.iter().zip(inputs) {
+            let wide = tensor.cast(computed(tensor.dtype));
+            values[v.at()] = Some(wide.map_err(|e| RunError::Input(e.to_string()))?);
+        }
+        let extents = module.extents().map_err(|e| RunError::Input(e.to_string()))?;
+        Ok(Trace {
+            module,
+            facts,
+            bindings,
+            extents,
+            values,
+            last_uses: Graph::last_uses(module),
+        })
+    }
+    fn known(&self, v: ValueId) -> Option<Tensor> {
+        match &self.module.value(v).def {
+            Def::Param(tensor) | Def::Const(tensor) => tensor.cast(computed(tensor.dtype)).ok(),
+            Def::Input | Def::Result(..) => self.values[v.at()].clone(),
+        }
+    }
+    /// The name under which an operation is known to its author.
+    fn name(&self, node: NodeId) -> String {
+        let node = self.module.node(node);
+        let first = node.results.iter().flatten().next();
+        first.map_or_else(
+            || node.op.name().to_string(),
+            |v| self.module.value(*v).name.to_string(),
+        )
+    }
+}
+
+impl Run for Trace<'_> {
+    fn step(&mut self, id: NodeId) -> Result<(), RunError> {
+        let node = self.module.node(id);
+        let name = self.name(id);
+        let unsupported = |why: &str| RunError::Unsupported(name.clone(), why.to_string());
+        let failed = |why: String| RunError::Failed(name.clone(), why);
+        if node.op == Op::Opaque {
+            return Err(unsupported("the operator is not known"));
+        }
+        let mut operands: Vec<Option<Tensor>> = vec![];
+        for v in &node.operands {
+            let tensor = v.map(|v| {
+                let missing = || failed(format!("`{}` has no value", self.module.value(v).name));
+                self.known(v).ok_or_else(missing)
+            });
+            operands.push(tensor.transpose()?);
+        }
+        let mut results = vec![];
+        let mut extents = vec![];
+        for v in &node.results {
+            let Some(v) = v else {
+                results.push((DType::F32, vec![]));
+                extents.push(vec![]);
+                continue;
+            };
+            let shape = self.facts.shape(*v);
+            let shape = shape.ok_or_else(|| unsupported("the rank of its result is not known"))?;
+            // What only the data decide is not known yet; the operator finds it out.
+            let known: Option<Vec<usize>> = shape
+                .axes
+                .iter()
+                .map(|e| usize::try_from(self.bindings.number(e)?).ok())
+                .collect();
+            let negative = |e| self.bindings.number(e).is_some_and(|n| n < 0);
+            if shape.axes.iter().any(negative) {
+                return Err(failed("an extent is negative".into()));
+            }
+            results.push((computed(shape.dtype), known.unwrap_or_default()));
+            extents.push(shape.axes);
+        }
+        let attrs = self.bindings.attrs(&node.attrs, &self.extents);
+        let borrowed: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
+        let cx = Eval {
+            attrs: &attrs,
+            operands: &borrowed,
+            results: &results,
+        };
+        let made = match fast::eval(node.op, &cx) {
+            Some(made) => made,
+            None => node.op.operator().eval(&cx),
+        };
+        let made = made.map_err(|e| failed(e.to_string()))?;
+        for ((v, tensor), extents) in node.results.iter().zip(made).zip(extents) {
+            let Some(v) = *v else { continue };
+            let expected: Vec<Option<i64>> =
+                extents.iter().map(|e| self.bindings.number(e)).collect();
+            let fits = expected.len() == tensor.shape.len()
+                && expected
+                    .iter()
+                    .zip(&tensor.shape)
+                    .all(|(e, n)| e.is_none_or(|e| e == *n as i64));
+            if !fits {
+                return Err(failed(format!(
+                    "it gives a shape of {:?}, which is not what was derived",
+                    tensor.shape
+                )));
+            }
+            self.bindings.learn(&extents, &tensor.shape);
+            let wide = tensor.cast(computed(tensor.dtype));
+            self.values[v.at()] = Some(wide.map_err(|e| failed(e.to_string()))?);
+        }
+        for v in node.operands.iter().flatten() {
+            match &self.module.value(*v).def {
+                Def::Param(tensor) | Def::Const(tensor) => tensor.release(),
+                Def::Input | Def::Result(..) if self.last_uses[v.at()] == Some(id) => {
+                    self.values[v.at()] = None;
+                }
+                Def::Input | Def::Result(..) => {}
+            }
+        }
+        Ok(())
+    }
+    fn value(&self, value: ValueId) -> Option<Tensor> {
+        self.known(value)
+    }
+    fn set(&mut self, value: ValueId, tensor: Tensor) {
+        if let Some(shape) = self.facts.shape(value) {
+            self.bindings.learn(&shape.axes, &tensor.shape);
+        }
+        self.values[value.at()] = tensor.cast(computed(tensor.dtype)).ok();
+    }
+    fn extent(&self, extent: &Extent) -> Option<i64> {
+        self.bindings.number(extent)
+    }
+}
