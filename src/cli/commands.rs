@@ -16,6 +16,27 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let facts = propagate(&module)?;
             print(&syntax::print(&annotate(&module, &facts)))
         }
+        Command::Compile {
+            model,
+            prune,
+            output,
+            emit: _,
+            no_verify,
+            json: _,
+        } => {
+            let asked = driver::Compile {
+                model: model.model,
+                init: model.init,
+                plan: prune,
+                output,
+                verify: !no_verify,
+            };
+            let compiled = driver::compile(&asked, &|_| ())?;
+            if let Some(compiled) = compiled {
+                print(&format!("{:?}\n", compiled.verified))?;
+            }
+            Ok(())
+        }
         Command::Fmt { files, check } => fmt(&files, check),
         Command::Completions { shell } => {
             let mut out = vec![];

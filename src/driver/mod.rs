@@ -1,6 +1,8 @@
 //! The pipelines, as straight lines.
+mod compile;
 mod files;
 
+pub use compile::{Compile, Compiled, compile};
 pub use files::{Form, Output, load, source};
 
 use crate::diag::Diagnostic;

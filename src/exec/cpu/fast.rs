@@ -29,7 +29,14 @@ fn linear(cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
     };
     let (x, y) = (side(a, &x, "trans_a"), side(b, &y, "trans_b"));
     let mut out = vec![0f32; shape.iter().product()];
-    product(x, y, &mut out, shape[1], false, rayon::current_num_threads());
+    product(
+        x,
+        y,
+        &mut out,
+        shape[1],
+        false,
+        rayon::current_num_threads(),
+    );
     let alpha = cx.attrs.float_or("alpha", 1.0);
     if alpha != 1.0 {
         out.iter_mut().for_each(|x| *x *= alpha);
@@ -69,13 +76,18 @@ fn matmul(cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
     }
     let (ba, bb) = (&sa[..sa.len() - 2], &sb[..sb.len() - 2]);
     let mut pairs = vec![];
-    let steps = [&broadcast_strides(ba, batch)[..], &broadcast_strides(bb, batch)];
+    let steps = [
+        &broadcast_strides(ba, batch)[..],
+        &broadcast_strides(bb, batch),
+    ];
     walk(batch, steps, |pair| pairs.push(pair));
     let size = (m * n).max(1);
-    out.par_chunks_mut(size).zip(&pairs).for_each(|(out, [p, q])| {
-        let x = Matrix::new(&x[p * m * k..(p + 1) * m * k], m, k);
-        let y = Matrix::new(&y[q * k * n..(q + 1) * k * n], k, n);
-        product(x, y, out, n, false, 1);
-    });
+    out.par_chunks_mut(size)
+        .zip(&pairs)
+        .for_each(|(out, [p, q])| {
+            let x = Matrix::new(&x[p * m * k..(p + 1) * m * k], m, k);
+            let y = Matrix::new(&y[q * k * n..(q + 1) * k * n], k, n);
+            product(x, y, out, n, false, 1);
+        });
     Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
 }

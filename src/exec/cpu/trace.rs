@@ -39,7 +39,9 @@ impl<'m> Trace<'m> {
             let wide = tensor.cast(computed(tensor.dtype));
             values[v.at()] = Some(wide.map_err(|e| RunError::Input(e.to_string()))?);
         }
-        let extents = module.extents().map_err(|e| RunError::Input(e.to_string()))?;
+        let extents = module
+            .extents()
+            .map_err(|e| RunError::Input(e.to_string()))?;
         Ok(Trace {
             module,
             facts,

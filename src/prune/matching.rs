@@ -1,0 +1,171 @@
+//! What the globs of a plan mean: params, values, dims and module paths.
+use super::groups::Groups;
+use super::plan::Plan;
+use crate::diag::{Diagnostic, nearest};
+use crate::dims::{Cause, Dim, Reason};
+use crate::ir::{Facts, Module, ValueId, atom_names, display_names, module_path};
+use globset::GlobBuilder;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Everything that a glob can name, with the axes it stands for.
+struct Named {
+    /// Values (params among them) by every name they go by.
+    values: Vec<(String, ValueId)>,
+    /// Atoms by name.
+    atoms: Vec<(Arc<str>, Dim)>,
+}
+
+impl Named {
+    fn new(
+        module: &Module,
+        names: &HashMap<Dim, Arc<str>>,
+        shown: &HashMap<ValueId, String>,
+    ) -> Named {
+        let mut values = vec![];
+        for (i, value) in module.values.iter().enumerate() {
+            let v = ValueId(i as u32);
+            values.push((value.name.to_string(), v));
+            if let Some(shown) = shown.get(&v).filter(|s| **s != *value.name) {
+                values.push((shown.clone(), v));
+            }
+        }
+        for node in &module.nodes {
+            // A module is its params, and what its operations give.
+            let Some(path) = module_path(node.name.as_deref(), &node.meta) else {
+                continue;
+            };
+            let tensors = node.operands.iter().flatten();
+            let tensors = tensors.filter(|v| module.value(**v).tensor().is_some());
+            for v in tensors.chain(node.results.iter().flatten()) {
+                values.push((path.clone(), *v));
+            }
+        }
+        let mut atoms: Vec<_> = names.iter().map(|(d, n)| (n.clone(), *d)).collect();
+        atoms.sort();
+        Named { values, atoms }
+    }
+    /// The axes that a pattern (`glob` or `glob:axis`) means.
+    fn axes(
+        &self,
+        facts: &Facts,
+        plan: &Plan,
+        pattern: &str,
+        at: Range<usize>,
+    ) -> Result<Vec<Dim>, Diagnostic> {
+        let (glob, axis) = match pattern.rsplit_once(':') {
+            Some((glob, axis)) if !axis.is_empty() && axis.bytes().all(|c| c.is_ascii_digit()) => {
+                (glob, axis.parse::<usize>().ok())
+            }
+            _ => (pattern, None),
+        };
+        let matcher = GlobBuilder::new(glob)
+            .build()
+            .map_err(|e| plan.wrong(at.clone(), format!("`{glob}` is no glob: {}", e.kind())))?
+            .compile_matcher();
+        let mut axes: BTreeSet<Dim> = BTreeSet::new();
+        let mut found = false;
+        let mut rank = None;
+        for (name, v) in self
+            .values
+            .iter()
+            .filter(|(name, _)| matcher.is_match(name))
+        {
+            found = true;
+            let own = facts.axes(*v).unwrap_or_default();
+            match axis {
+                None => axes.extend(own),
+                Some(axis) => match own.get(axis) {
+                    Some(d) => drop(axes.insert(*d)),
+                    None => rank = rank.or(Some((name.clone(), own.len()))),
+                },
+            }
+        }
+        let named = self
+            .atoms
+            .iter()
+            .filter(|(name, _)| matcher.is_match(&**name));
+        if axis.is_none() {
+            for (_, atom) in named {
+                found = true;
+                axes.insert(*atom);
+            }
+        }
+        if let (true, Some((name, rank))) = (axes.is_empty(), rank) {
+            let message = format!("`{name}` has {rank} axes, counted from 0");
+            return Err(plan.wrong(at, message));
+        }
+        if !found {
+            let all = self.values.iter().map(|(name, _)| &**name);
+            let all = all.chain(self.atoms.iter().map(|(name, _)| &**name));
+            let wrong = plan.wrong(at, format!("nothing is called `{glob}`"));
+            return Err(match nearest(glob, all) {
+                Some(near) => wrong.help(format!("do you mean `{near}`?")),
+                None => wrong.help("`tpc groups` lists what can be named"),
+            });
+        }
+        Ok(axes.into_iter().collect())
+    }
+}
+
+/// Freezes what the plan protects.
+pub fn protect(module: &Module, facts: &mut Facts, plan: &Plan) -> Result<(), Diagnostic> {
+    if plan.protect.freeze.is_empty() {
+        return Ok(());
+    }
+    let named = Named::new(module, &atom_names(module, facts), &display_names(module));
+    let cause = Cause((module.nodes.len() + module.values.len()) as u32);
+    for glob in &plan.protect.freeze {
+        let axes = named.axes(facts, plan, glob.get_ref(), glob.span())?;
+        for d in axes {
+            facts.dims.freeze(d, Reason::Plan, cause);
+        }
+    }
+    facts
+        .dims
+        .solve()
+        .map_err(|e| Diagnostic::new(e.to_string()))
+}
+
+/// The axes that each `[[prune]]` means, in the order of the plan; each holds something that is free.
+pub fn by_hand(
+    module: &Module,
+    facts: &Facts,
+    groups: &Groups,
+    plan: &Plan,
+) -> Result<Vec<Vec<Dim>>, Diagnostic> {
+    if plan.prune.is_empty() {
+        return Ok(vec![]);
+    }
+    let names = groups.groups.iter().map(|g| (g.atom, g.name.clone()));
+    let named = Named::new(module, &names.collect(), &groups.shown);
+    let free: BTreeSet<Dim> = groups.groups.iter().map(|g| g.atom).collect();
+    let mut all = vec![];
+    for by_hand in &plan.prune {
+        let (pattern, at) = (by_hand.pattern.get_ref(), by_hand.pattern.span());
+        let axes = named.axes(facts, plan, pattern, at.clone())?;
+        let is_free = |d: &&Dim| {
+            facts
+                .dims
+                .term(**d)
+                .atoms()
+                .iter()
+                .any(|a| free.contains(a))
+        };
+        let axes_free: Vec<Dim> = axes.iter().filter(is_free).copied().collect();
+        if axes_free.is_empty() {
+            let wrong = plan.wrong(at, format!("all of `{pattern}` is frozen"));
+            let why = axes.iter().find_map(|d| facts.dims.explain_frozen(*d));
+            return Err(match why {
+                Some((_, reason, cause)) => {
+                    let (place, words) = module.cause(cause);
+                    wrong.help(format!("the reason is: {reason}, by {words} at {place}"))
+                }
+                None => wrong,
+            });
+        }
+        all.push(axes_free);
+    }
+    Ok(all)
+}
