@@ -1,6 +1,6 @@
 //! What an operator sees: of dimensions in its rule, of shapes in its cost, of tensors in its reference, and of the
 //! masked program under construction.
-use super::{Attrs, ExprError, Op};
+use super::{Attrs, Expr, ExprError, Op};
 use crate::dims::{Applied, Cause, Dim, Dims, Mismatch, Reason};
 use crate::tensor::{DType, Extent, Tensor, TensorError};
 
@@ -272,6 +272,10 @@ pub trait Mask {
     fn operand(&self, k: usize) -> Option<Handle>;
     /// Rank of operand `k`.
     fn rank(&self, k: usize) -> usize;
+    /// The extents of operand `k` in the original.
+    fn axes(&self, k: usize) -> Vec<Expr>;
+    /// How many results the operation has.
+    fn result_count(&self) -> usize;
     /// Rank of result `k`.
     fn result_rank(&self, k: usize) -> usize;
     /// The original's attributes.
@@ -284,6 +288,8 @@ pub trait Mask {
     fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle;
     /// An operation with one result.
     fn emit(&mut self, op: Op, operands: &[Option<Handle>], attrs: Attrs) -> Handle;
+    /// The same elements (of the type of operand 0) under other axes.
+    fn reshape(&mut self, value: Handle, axes: Vec<Expr>) -> Handle;
     /// A scalar of the element type of operand `k`.
     fn scalar(&mut self, k: usize, value: f32) -> Handle;
     /// The original operation on other operands.

@@ -11,10 +11,13 @@ pub mod window;
 
 mod batch_norm;
 mod binary;
+mod cast;
 mod choice;
 mod clip;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod einsum;
 mod elements;
 mod expand;
 mod fill;
@@ -22,8 +25,10 @@ mod flatten;
 mod gather;
 mod gather_nd;
 mod linear;
+mod lrn;
 mod matmul;
 mod movement;
+mod norm;
 mod opaque;
 mod order;
 mod pad;
@@ -32,8 +37,11 @@ mod quantize;
 mod recurrent;
 mod reduce;
 mod reshape;
+mod resize;
 mod shape_of;
+mod shuffle;
 mod slice;
+mod softmax;
 mod split;
 mod squeeze;
 mod transpose;
@@ -47,7 +55,7 @@ pub use context::{
     normalize_axis,
 };
 pub use expr::{Expr, ExprError};
-pub use table::{Arg, Binary, Op, Pool, Recurrent, Reduce, Unary};
+pub use table::{Arg, Binary, Norm, Op, Pool, Recurrent, Reduce, Softmax, Unary};
 
 use crate::tensor::{Extent, Tensor};
 use std::ops::RangeInclusive;

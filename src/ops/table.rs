@@ -66,7 +66,16 @@ operators! {
         BatchNorm batch_norm "batch_norm"
         Reshape reshape "reshape"
         Clip clip "clip"
+        Cast cast "cast"
+        CastLike cast "cast_like"
         Concat concat "concat"
+        ConvTranspose conv_transpose "conv_transpose"
+        DepthToSpace shuffle "depth_to_space"
+        Dropout cast "dropout"
+        Einsum einsum "einsum"
+        Lrn lrn "lrn"
+        Resize resize "resize"
+        SpaceToDepth shuffle "space_to_depth"
         ConstantOfShape fill "constant_of_shape"
         Cumsum order "cumsum"
         Dequantize quantize "dequantize"
@@ -98,7 +107,9 @@ operators! {
     }
     families {
         Arg order
+        Norm norm
         Pool pool
+        Softmax softmax
         Unary unary
         Binary binary
         Recurrent recurrent

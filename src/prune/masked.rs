@@ -4,8 +4,8 @@
 //! at its removed positions is replaced by the identity of what the operation does, as the operator's file says.
 use super::Keep;
 use crate::ir::{Def, Facts, Module, Node, NodeId, Type, ValueId};
-use crate::ops::{Attrs, Handle, Mask, Op};
-use crate::tensor::{DType, Tensor};
+use crate::ops::{Attrs, Expr, Handle, Mask, Op};
+use crate::tensor::{DType, Extent, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -120,9 +120,13 @@ impl Masking<'_> {
     fn original(&self, k: usize) -> Option<ValueId> {
         self.module.node(self.at).operands.get(k).copied().flatten()
     }
-    fn axes(&self, k: usize) -> &[crate::dims::Dim] {
+    fn dims(&self, k: usize) -> &[crate::dims::Dim] {
         let axes = self.original(k).and_then(|v| self.facts.axes(v));
         axes.unwrap_or_default()
+    }
+    fn dtype(&self, k: usize) -> DType {
+        let dtype = |v: ValueId| self.facts.values[v.at()].dtype;
+        self.original(k).map_or(DType::F32, dtype)
     }
     fn name(&mut self, what: &str) -> String {
         self.made += 1;
@@ -131,9 +135,7 @@ impl Masking<'_> {
     }
     /// A constant of the element type of operand `k`.
     fn constant(&mut self, k: usize, value: f32) -> ValueId {
-        let dtype = self
-            .original(k)
-            .map_or(DType::F32, |v| self.facts.values[v.at()].dtype);
+        let dtype = self.dtype(k);
         // Infinities are the ends of an integer type.
         let tensor = Tensor::scalar(value);
         let tensor = tensor.cast(dtype).unwrap_or(tensor);
@@ -142,8 +144,8 @@ impl Masking<'_> {
     }
     /// True at the kept positions of an axis of operand `k`, broadcast over the others.
     fn mask(&mut self, k: usize, axis: usize) -> Option<ValueId> {
-        let d = self.axes(k)[axis];
-        let (class, rank) = (self.facts.dims.find(d), self.axes(k).len());
+        let d = self.dims(k)[axis];
+        let (class, rank) = (self.facts.dims.find(d), self.dims(k).len());
         if let Some(mask) = self.masks.get(&(rank, axis, class)) {
             return Some(*mask);
         }
@@ -194,13 +196,21 @@ impl Mask for Masking<'_> {
         Some(Handle(self.values[self.original(k)?.at()]?.0))
     }
     fn rank(&self, k: usize) -> usize {
-        self.axes(k).len()
+        self.dims(k).len()
     }
     fn result_rank(&self, k: usize) -> usize {
         let result = self.module.node(self.at).results.get(k).copied().flatten();
         result
             .and_then(|v| self.facts.axes(v))
             .map_or(0, <[_]>::len)
+    }
+    fn axes(&self, k: usize) -> Vec<Expr> {
+        let extent = |d| self.facts.dims.extent(d).clone();
+        let expr = |e: Extent| e.known().map_or(Expr::Extent(e), Expr::Num);
+        self.dims(k).iter().map(|d| expr(extent(*d))).collect()
+    }
+    fn result_count(&self) -> usize {
+        self.module.node(self.at).results.len()
     }
     fn attrs(&self) -> &Attrs {
         &self.module.node(self.at).attrs
@@ -209,7 +219,7 @@ impl Mask for Masking<'_> {
         self.module.node(self.at).op
     }
     fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)> {
-        let d = *self.axes(k).get(axis)?;
+        let d = *self.dims(k).get(axis)?;
         let kept = self.lost.get(&self.facts.dims.find(d))?.as_ref()?;
         let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
         Some((all, kept.len()))
@@ -228,6 +238,17 @@ impl Mask for Masking<'_> {
     fn emit(&mut self, op: Op, operands: &[Option<Handle>], attrs: Attrs) -> Handle {
         let name = self.name(op.name());
         let made = self.add(op, operands, attrs, vec![Some((name.into(), None))]);
+        made.first().copied().unwrap_or(Handle(u32::MAX))
+    }
+    fn reshape(&mut self, value: Handle, axes: Vec<Expr>) -> Handle {
+        let dtype = self.dtype(0);
+        let ty = Type {
+            dtype,
+            axes: Some(axes),
+        };
+        let name = self.name("reshape");
+        let result = vec![Some((name.into(), Some(ty)))];
+        let made = self.add(Op::Reshape, &[Some(value)], Attrs::new(), result);
         made.first().copied().unwrap_or(Handle(u32::MAX))
     }
     fn scalar(&mut self, k: usize, value: f32) -> Handle {
