@@ -1,11 +1,14 @@
 //! The main job: read, choose, shrink, write, prove, publish.
 use super::{Failure, Form, Output, load, source};
+use crate::diag::Source;
 use crate::exec::Cpu;
 use crate::ir::{Facts, Module, annotate, propagate};
 use crate::prune::{
-    self, Choice, Groups, Plan, Verification, Verified, groups, reshare, select, shrink, unshare,
+    self, Choice, Convention, Cost, Groups, Lock, Plan, Verification, Verified, groups, reshare,
+    select, shrink, unshare,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a compile is asked for.
 #[derive(Debug)]
@@ -18,27 +21,42 @@ pub struct Compile {
     pub plan: Option<PathBuf>,
     /// Where to; beside the model where it is not said.
     pub output: Option<PathBuf>,
+    /// Forms to write besides, under the same stem.
+    pub also: Vec<Form>,
     /// Whether the result is verified.
     pub verify: bool,
 }
 
-/// What a compile did.
-pub struct Compiled {
+/// What was chosen, and from what.
+pub struct Chosen {
     /// The original, one param a use.
     pub original: Module,
-    /// Its facts.
+    /// Its facts, with what the plan protects frozen.
     pub facts: Facts,
     /// Its groups.
     pub groups: Groups,
-    /// What was removed.
+    /// What is removed.
     pub choice: Choice,
+    /// How it is to be verified.
+    pub verification: Verification,
+    clones: prune::Clones,
+}
+
+/// What a compile did.
+pub struct Compiled {
+    /// What was chosen.
+    pub chosen: Chosen,
+    /// The lock.
+    pub lock: Lock,
     /// What was found when it was verified.
     pub verified: Option<Verified>,
     /// Where the result is.
     pub output: PathBuf,
+    /// Where the lock is.
+    pub lock_path: PathBuf,
 }
 
-/// Prunes a model by a plan, or converts it.
+/// Prunes a model by a plan, or converts it. `note` is told what is being done.
 pub fn compile(asked: &Compile, note: &dyn Fn(&str)) -> Result<Option<Compiled>, Failure> {
     note("reading");
     let read = load(&asked.model, asked.init)?;
@@ -46,76 +64,158 @@ pub fn compile(asked: &Compile, note: &dyn Fn(&str)) -> Result<Option<Compiled>,
         let to = asked.output.as_deref().ok_or_else(|| {
             Failure::Usage("neither a plan (`--prune`) nor a place to convert to (`-o`)".into())
         })?;
-        convert(&read, to)?;
+        convert(&read, to, &asked.also)?;
         return Ok(None);
     };
-    let plan = Plan::read(&source(plan)?)?;
     note("choosing");
-    let (original, clones) = unshare(&read);
-    let mut facts = propagate(&original)?;
-    prune::protect(&original, &mut facts, &plan)?;
-    let groups = groups(&original, &facts);
-    let choice = select(&original, &facts, &groups, &plan)?;
+    let chosen = choose(&read, &source(plan)?)?;
+    let Chosen {
+        original,
+        facts,
+        choice,
+        verification,
+        ..
+    } = &chosen;
     note("shrinking");
-    let mut pruned = shrink(&original, &facts, &choice.keep)?;
-    reshare(&mut pruned, &clones);
+    let mut pruned = shrink(original, facts, &choice.keep)?;
+    reshare(&mut pruned, &chosen.clones);
+    let of_pruned = propagate(&pruned)?;
+    let after = prune::cost(&pruned, &of_pruned, Convention::Own);
     note("writing");
     let to = match &asked.output {
         Some(to) => to.clone(),
-        None => beside(&asked.model)?,
+        None => beside(&asked.model, Form::of(&asked.model)?.extension()),
     };
     let mut output = Output::beside(&to)?;
-    let aside = output.model(&pruned, &propagate(&pruned)?, &to)?;
-    drop(pruned);
-    let verified = match asked.verify {
-        true => {
+    let mut written = vec![output.model(&pruned, &of_pruned, &to)?];
+    for form in asked
+        .also
+        .iter()
+        .filter(|f| Form::of(&to).ok() != Some(**f))
+    {
+        let to = to.with_extension(form.extension());
+        written.push(output.model(&pruned, &of_pruned, &to)?);
+    }
+    drop((pruned, of_pruned));
+    let mut verified = None;
+    if asked.verify {
+        for path in written {
             note("verifying");
-            let verification = verification(&plan);
-            let written = load(&aside, None)?;
+            let back = load(&path, None)?;
             let keep = &choice.keep;
-            let verified = prune::verify(&original, &facts, keep, &written, &Cpu, &verification)?;
-            Some(verified)
+            let found = prune::verify(original, facts, keep, &back, &Cpu, verification)?;
+            verified.get_or_insert(found);
         }
-        false => None,
-    };
+    }
+    let lock = lock(&chosen, &after, verified.as_ref());
+    let lock_path = to.with_extension("lock");
+    output.text(&lock.text()?, &lock_path)?;
     output.publish()?;
     Ok(Some(Compiled {
+        chosen,
+        lock,
+        verified,
+        output: to,
+        lock_path,
+    }))
+}
+
+/// Chooses what a plan or lock removes of a model.
+pub fn choose(read: &Module, plan: &Arc<Source>) -> Result<Chosen, Failure> {
+    let (original, clones) = unshare(read);
+    let mut facts = propagate(&original)?;
+    if Lock::is_lock(&plan.text) {
+        let groups = groups(&original, &facts);
+        let lock = Lock::read(plan)?;
+        let choice = lock.choice(plan, &original, &groups)?;
+        let mut verification = Verification::default();
+        if let Some(verified) = &lock.verified {
+            verification.tolerance = verified.tolerance;
+        }
+        return Ok(Chosen {
+            original,
+            facts,
+            groups,
+            choice,
+            verification,
+            clones,
+        });
+    }
+    let plan = Plan::read(plan)?;
+    prune::protect(&original, &mut facts, &plan)?;
+    let groups = groups(&original, &facts);
+    let choice = select(&original, &facts, &groups, &plan)?;
+    Ok(Chosen {
         original,
         facts,
         groups,
         choice,
-        verified,
-        output: to,
-    }))
+        verification: verification(&plan),
+        clones,
+    })
 }
 
-/// Writes a model in the form that the path says.
-fn convert(module: &Module, to: &Path) -> Result<(), Failure> {
+/// Chooses, and writes the lock alone.
+pub fn plan(
+    model: &Path,
+    init: Option<u64>,
+    plan: &Path,
+    to: Option<&Path>,
+) -> Result<(Chosen, Lock, PathBuf), Failure> {
+    let chosen = choose(&load(model, init)?, &source(plan)?)?;
+    let pruned = shrink(&chosen.original, &chosen.facts, &chosen.choice.keep)?;
+    let after = prune::cost(&pruned, &propagate(&pruned)?, Convention::Own);
+    let lock = lock(&chosen, &after, None);
+    let to = to.map_or_else(|| beside(model, "lock"), Path::to_path_buf);
+    let mut output = Output::beside(&to)?;
+    output.text(&lock.text()?, &to)?;
+    output.publish()?;
+    Ok((chosen, lock, to))
+}
+
+fn lock(chosen: &Chosen, after: &Cost, verified: Option<&Verified>) -> Lock {
+    let Chosen {
+        original,
+        facts,
+        groups,
+        choice,
+        verification,
+        ..
+    } = chosen;
+    let before = prune::cost(original, facts, Convention::Own);
+    let at = prune::standard_binding(original, facts);
+    let verified = verified.map(|v| (v, verification.tolerance));
+    Lock::new(original, groups, choice, [&before, after], &at, verified)
+}
+
+/// Writes a model in the form that the path says, and in others under the same stem.
+fn convert(module: &Module, to: &Path, also: &[Form]) -> Result<(), Failure> {
     let facts = propagate(module)?;
     let mut output = Output::beside(to)?;
-    match Form::of(to)? {
-        Form::Onnx => output.model(module, &facts, to)?,
-        Form::Tir => output.model(&annotate(module, &facts), &facts, to)?,
-    };
+    let first = Form::of(to)?;
+    let forms = std::iter::once(&first).chain(also.iter().filter(|f| **f != first));
+    for form in forms {
+        let to = to.with_extension(form.extension());
+        match form {
+            Form::Onnx => output.model(module, &facts, &to)?,
+            Form::Tir => output.model(&annotate(module, &facts), &facts, &to)?,
+        };
+    }
     output.publish()
 }
 
 /// `STEM.pruned.EXT` beside the model.
-fn beside(model: &Path) -> Result<PathBuf, Failure> {
-    let form = Form::of(model)?;
+fn beside(model: &Path, extension: &str) -> PathBuf {
     let stem = model.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(model.with_file_name(format!("{stem}.pruned.{}", form.extension())))
+    model.with_file_name(format!("{stem}.pruned.{extension}"))
 }
 
 /// What a plan says of verification.
 fn verification(plan: &Plan) -> Verification {
     let standard = Verification::default();
+    let stated = plan.verify.tolerance.as_ref();
     Verification {
-        tolerance: plan
-            .verify
-            .tolerance
-            .as_ref()
-            .map_or(standard.tolerance, |t| *t.get_ref()),
+        tolerance: stated.map_or(standard.tolerance, |t| *t.get_ref()),
         extents: plan.verify.extents.clone(),
         seed: plan.select.seed,
     }

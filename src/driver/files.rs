@@ -169,6 +169,17 @@ impl Output {
         self.files.push((aside, to.to_path_buf()));
         Ok(())
     }
+    /// Lets something else write a file, at the path it is given.
+    pub fn with(
+        &mut self,
+        to: &Path,
+        write: impl FnOnce(&Path) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let aside = self.place(to);
+        write(&aside)?;
+        self.files.push((aside, to.to_path_buf()));
+        Ok(())
+    }
     fn place(&self, to: &Path) -> PathBuf {
         self.aside.path().join(to.file_name().unwrap_or_default())
     }

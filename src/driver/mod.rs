@@ -1,9 +1,17 @@
 //! The pipelines, as straight lines.
+mod check;
 mod compile;
+mod diff;
+mod explain;
 mod files;
+mod run;
 
-pub use compile::{Compile, Compiled, compile};
+pub use check::check;
+pub use compile::{Chosen, Compile, Compiled, choose, compile, plan};
+pub use diff::diff;
+pub use explain::explain;
 pub use files::{Form, Output, load, source};
+pub use run::{inputs, run};
 
 use crate::diag::Diagnostic;
 use crate::onnx;

@@ -135,7 +135,9 @@ impl Operator for ConvTranspose {
         let wide = kernel.iter().map(|n| *n as i64).collect();
         let (window, more) = window(cx.attrs, wide).map_err(wrong)?;
         let (xs, ws) = (x.to_f32()?, w.to_f32()?);
-        let groups = usize::try_from(cx.attrs.int_or("groups", 1)).unwrap_or(1).max(1);
+        let groups = usize::try_from(cx.attrs.int_or("groups", 1))
+            .unwrap_or(1)
+            .max(1);
         let (inner, per_group) = (x.shape[1] / groups, w.shape[1]);
         let (spatial, space) = (&x.shape[2..], &shape[2..]);
         let before: Vec<i64> = (0..kernel.len())
@@ -153,7 +155,10 @@ impl Operator for ConvTranspose {
                 }
             })
             .collect();
-        let (volume, places) = (spatial.iter().product::<usize>(), space.iter().product::<usize>());
+        let (volume, places) = (
+            spatial.iter().product::<usize>(),
+            space.iter().product::<usize>(),
+        );
         let (taps, step) = (kernel.iter().product::<usize>(), strides(space));
         let mut out = vec![0f32; shape.iter().product()];
         if let Some(bias) = cx.optional(2) {
@@ -169,8 +174,7 @@ impl Operator for ConvTranspose {
                     let k = unravel(tap, kernel);
                     let mut offset = 0;
                     for a in 0..kernel.len() {
-                        let at = i[a] as i64 * window.stride[a]
-                            + k[a] as i64 * window.dilation[a]
+                        let at = i[a] as i64 * window.stride[a] + k[a] as i64 * window.dilation[a]
                             - before[a];
                         let at = usize::try_from(at).ok().filter(|at| *at < space[a])?;
                         offset += step[a] * at;

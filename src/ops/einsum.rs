@@ -65,7 +65,10 @@ fn parse(equation: &str, ranks: &[usize]) -> Result<(Vec<Letters>, Letters), Rul
             once
         }
     };
-    match result.iter().find(|l| !operands.iter().flatten().any(|o| o == *l)) {
+    match result
+        .iter()
+        .find(|l| !operands.iter().flatten().any(|o| o == *l))
+    {
         Some(letter) => wrong(format!("no operand has `{letter:?}` of the result")),
         None => Ok((operands, result)),
     }
@@ -81,7 +84,9 @@ fn letters(side: &str, rest: usize) -> Result<Letters, RuleError> {
         all.extend((0..rest).rev().map(Letter::Rest));
         all.extend(behind.chars().map(Letter::Named));
     }
-    let bad = all.iter().find(|l| matches!(l, Letter::Named(c) if !c.is_ascii_alphabetic()));
+    let bad = all
+        .iter()
+        .find(|l| matches!(l, Letter::Named(c) if !c.is_ascii_alphabetic()));
     match bad {
         Some(Letter::Named(c)) => Err(RuleError::Wrong(format!("`{c}` in an equation"))),
         _ => Ok(all),
@@ -178,7 +183,10 @@ impl Operator for Einsum {
                 }
             }
         }
-        let values: Vec<_> = operands.iter().map(|o| o.to_f32()).collect::<Result<_, _>>()?;
+        let values: Vec<_> = operands
+            .iter()
+            .map(|o| o.to_f32())
+            .collect::<Result<_, _>>()?;
         let inner: usize = extents[result.len()..].iter().product();
         let total: usize = extents.iter().product();
         let mut out = vec![0f32; shape.iter().product()];
@@ -186,7 +194,11 @@ impl Operator for Einsum {
         let mut at = vec![0usize; operands.len()];
         let mut sum = 0f64;
         for i in 0..total {
-            sum += values.iter().zip(&at).map(|(v, at)| v[*at] as f64).product::<f64>();
+            sum += values
+                .iter()
+                .zip(&at)
+                .map(|(v, at)| v[*at] as f64)
+                .product::<f64>();
             if (i + 1) % inner == 0 {
                 if let Some(out) = out.get_mut(i / inner) {
                     *out = sum as f32;
@@ -214,7 +226,11 @@ impl Operator for Einsum {
         };
         let summed: Vec<Vec<usize>> = sides
             .iter()
-            .map(|side| (0..side.len()).filter(|a| !result.contains(&side[*a])).collect())
+            .map(|side| {
+                (0..side.len())
+                    .filter(|a| !result.contains(&side[*a]))
+                    .collect()
+            })
             .collect();
         let fills: Vec<(usize, &[usize], f32)> = summed
             .iter()
@@ -231,6 +247,10 @@ impl Operator for Einsum {
             true => Role::Out,
             false => Role::In,
         };
-        Use::Roles(sides.get(k).map_or(vec![], |side| side.iter().map(role).collect()))
+        Use::Roles(
+            sides
+                .get(k)
+                .map_or(vec![], |side| side.iter().map(role).collect()),
+        )
     }
 }

@@ -102,7 +102,9 @@ impl Operator for Norm {
                 cx.attr_is("groups", None, vec![g]);
                 cx.dims.count(g);
                 cx.apply("n (g c) -> n", &[&x.axes[..2]], &[("g", g)])?;
-                x.axes[2..].iter().for_each(|d| cx.freeze(*d, Reason::SpatialAxis));
+                x.axes[2..]
+                    .iter()
+                    .for_each(|d| cx.freeze(*d, Reason::SpatialAxis));
                 self.per_channel(cx, x.axes[1], g)?;
             }
             Norm::Instance => self.per_channel(cx, x.axes[1], x.axes[1])?,
@@ -131,7 +133,9 @@ impl Operator for Norm {
         let values = x.to_f32()?;
         // Where the statistics of each element lie: group norms have one place for each group.
         let groups = match self {
-            Norm::Group => usize::try_from(cx.attrs.int_or("groups", 1)).unwrap_or(1).max(1),
+            Norm::Group => usize::try_from(cx.attrs.int_or("groups", 1))
+                .unwrap_or(1)
+                .max(1),
             _ => 1,
         };
         let (seen, stats): (Vec<usize>, Vec<usize>) = match self {
@@ -157,7 +161,11 @@ impl Operator for Norm {
         let mut spread = vec![0f64; size];
         walk(&seen, [&own, &into], |[i, o]| {
             let x = values[i] as f64 - mean[o];
-            spread[o] += if *self == Norm::Lp { x.abs().powf(p) } else { x * x };
+            spread[o] += if *self == Norm::Lp {
+                x.abs().powf(p)
+            } else {
+                x * x
+            };
         });
         let epsilon = self.epsilon(cx.attrs) as f64;
         for s in &mut spread {

@@ -95,7 +95,10 @@ impl Operator for Resize {
             let taps = resampling.taps(axis, now[axis], shape[axis]);
             outside[axis] = taps.iter().map(|t| t.outside).collect();
             let same = now[axis] == shape[axis]
-                && taps.iter().enumerate().all(|(i, t)| t.weights[..] == [(i, 1.0)]);
+                && taps
+                    .iter()
+                    .enumerate()
+                    .all(|(i, t)| t.weights[..] == [(i, 1.0)]);
             if same {
                 continue;
             }
@@ -106,9 +109,8 @@ impl Operator for Resize {
             for o in 0..outer {
                 for tap in &taps {
                     for i in 0..inner {
-                        let read = |(at, w): &(usize, f64)| {
-                            values[o * block + at * inner + i] as f64 * w
-                        };
+                        let read =
+                            |(at, w): &(usize, f64)| values[o * block + at * inner + i] as f64 * w;
                         out.push(tap.weights.iter().map(read).sum::<f64>() as f32);
                     }
                 }
@@ -162,7 +164,9 @@ impl<'a> Resampling<'a> {
         }
         Ok(Resampling {
             mode,
-            transformation: cx.attrs.str_or("coordinate_transformation_mode", "half_pixel"),
+            transformation: cx
+                .attrs
+                .str_or("coordinate_transformation_mode", "half_pixel"),
             nearest: cx.attrs.str_or("nearest_mode", "round_prefer_floor"),
             cubic: cx.attrs.float_or("cubic_coeff_a", -0.75) as f64,
             exclude: cx.attrs.flag("exclude_outside"),
@@ -227,7 +231,10 @@ impl<'a> Resampling<'a> {
             "linear" => 1.0,
             _ => 2.0,
         } / squeeze;
-        let (from, to) = ((x - reach).floor() as i64 + 1, (x + reach).ceil() as i64 - 1);
+        let (from, to) = (
+            (x - reach).floor() as i64 + 1,
+            (x + reach).ceil() as i64 - 1,
+        );
         let mut all: Vec<(usize, f64)> = vec![];
         for at in from.min(x.floor() as i64)..=to.max(x.floor() as i64) {
             let mut w = self.filter((at as f64 - x) * squeeze);

@@ -31,7 +31,8 @@ impl Operator for Softmax {
         let axes = Softmax::axes(cx.attrs, x.axes.len())?;
         if *self == Softmax::Hard {
             // The largest position decides all others.
-            axes.iter().for_each(|a| cx.freeze(x.axes[*a], Reason::Barrier));
+            axes.iter()
+                .for_each(|a| cx.freeze(x.axes[*a], Reason::Barrier));
         }
         cx.result_like(0)
     }

@@ -17,19 +17,7 @@ pub(super) fn bindings(
     facts: &Facts,
     stated: &BTreeMap<String, Vec<i64>>,
 ) -> Vec<Vec<Binding>> {
-    let mut symbols: BTreeSet<Arc<str>> = BTreeSet::new();
-    let mut batches: BTreeSet<Arc<str>> = BTreeSet::new();
-    for v in &module.inputs {
-        let shape = facts.shape(*v);
-        for (axis, extent) in shape.iter().flat_map(|s| s.axes.iter().enumerate()) {
-            for symbol in extent.symbols() {
-                if axis == 0 || symbol.to_lowercase().contains("batch") {
-                    batches.insert(symbol.clone());
-                }
-                symbols.insert(symbol);
-            }
-        }
-    }
+    let (symbols, batches) = symbols(module, facts);
     if symbols.is_empty() {
         return vec![vec![Binding::new()]];
     }
@@ -50,8 +38,26 @@ pub(super) fn bindings(
     vec![run(0), run(1)]
 }
 
+/// The run-time symbols of the inputs, and which of them are batches: those of a first axis, or called so.
+pub(super) fn symbols(module: &Module, facts: &Facts) -> (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) {
+    let mut symbols: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut batches: BTreeSet<Arc<str>> = BTreeSet::new();
+    for v in &module.inputs {
+        let shape = facts.shape(*v);
+        for (axis, extent) in shape.iter().flat_map(|s| s.axes.iter().enumerate()) {
+            for symbol in extent.symbols() {
+                if axis == 0 || symbol.to_lowercase().contains("batch") {
+                    batches.insert(symbol.clone());
+                }
+                symbols.insert(symbol);
+            }
+        }
+    }
+    (symbols, batches)
+}
+
 /// Random inputs under a binding: floats are normal times `scale`, integers stay below what they index.
-pub(super) fn random_inputs(
+pub fn random_inputs(
     module: &Module,
     facts: &Facts,
     binding: &Binding,

@@ -1,24 +1,30 @@
 //! Groups, plans, selection, shrink, masked, verification.
+mod cost;
 mod criteria;
 mod groups;
 mod inputs;
 mod keep;
+mod lock;
 mod masked;
 mod matching;
 mod plan;
+mod recover;
 mod runner;
 mod select;
 mod shrink;
 mod unshare;
 mod verify;
 
+pub use cost::{Convention, Cost, cost, standard_binding};
 pub use criteria::{Magnitude, Normalize, Reduce};
 pub use groups::{Class, Frozen, Group, Groups, ParamAxis, groups};
-pub use inputs::Binding;
+pub use inputs::{Binding, random_inputs};
 pub use keep::Keep;
+pub use lock::{FrozenRecord, Lock, frozen, hash};
 pub use masked::{Masked, masked};
 pub use matching::protect;
 pub use plan::{Plan, Scope};
+pub use recover::recover;
 pub use runner::{Run, RunError, Runner};
 pub use select::{Choice, Chosen, ranges, select};
 pub use shrink::shrink;
