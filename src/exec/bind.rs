@@ -58,8 +58,12 @@ impl Bindings {
             if let Some(expected) = bindings.number(&extent)
                 && expected != n
             {
+                let says = match extent.is_known() {
+                    true => String::new(),
+                    false => format!("{extent} = "),
+                };
                 return Err(RunError::Input(format!(
-                    "axis {axis} of input `{name}` is {n}, the model takes {extent} = {expected}"
+                    "axis {axis} of input `{name}` is {n}, the model takes {says}{expected}"
                 )));
             }
         }
