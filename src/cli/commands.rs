@@ -2,7 +2,7 @@
 use super::args::{Arguments, Command, Convention, Emit, Model};
 use crate::diag::Diagnostic;
 use crate::driver::{self, Failure, Form, load, source};
-use crate::ir::{Facts, Module, annotate, propagate};
+use crate::ir::{Facts, Module, propagate};
 use crate::prune::{self, groups, standard_binding, unshare};
 use crate::{report, syntax, weights};
 use clap::CommandFactory;
@@ -34,8 +34,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             compile(&asked, emit.contains(&Emit::Report), json)
         }
         Command::Show { model } => {
-            let (module, facts) = read(&model)?;
-            print(&syntax::print(&annotate(&module, &facts)))
+            let module = load(&model.model, model.init)?;
+            print(&syntax::print(&driver::annotated(&module)?))
         }
         Command::Fmt { files, check } => fmt(&files, check),
         Command::Groups { model, json } => {

@@ -198,10 +198,18 @@ fn convert(module: &Module, to: &Path, also: &[Form]) -> Result<(), Failure> {
         let to = to.with_extension(form.extension());
         match form {
             Form::Onnx => output.model(module, &facts, &to)?,
-            Form::Tir => output.model(&annotate(module, &facts), &facts, &to)?,
+            Form::Tir => output.model(&annotated(module)?, &facts, &to)?,
         };
     }
     output.publish()
+}
+
+/// A module with terms where numbers stood, one param a use taken into account.
+pub fn annotated(module: &Module) -> Result<Module, Failure> {
+    let (unshared, clones) = unshare(module);
+    let mut out = annotate(&unshared, &propagate(&unshared)?);
+    reshare(&mut out, &clones);
+    Ok(out)
 }
 
 /// `STEM.pruned.EXT` beside the model.

@@ -7,7 +7,7 @@ mod files;
 mod run;
 
 pub use check::check;
-pub use compile::{Chosen, Compile, Compiled, choose, compile, plan};
+pub use compile::{Chosen, Compile, Compiled, annotated, choose, compile, plan};
 pub use diff::diff;
 pub use explain::explain;
 pub use files::{Form, Output, load, source};

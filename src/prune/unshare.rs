@@ -1,5 +1,5 @@
 //! One parameter a use: exporters merge equal tensors, so that a coupling would be read into them that nobody meant.
-use crate::ir::{Def, Module, Node, ValueId};
+use crate::ir::{Def, Module, Node, Type, ValueId};
 use crate::ops::{Op, Unary};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -44,16 +44,22 @@ pub fn unshare(module: &Module) -> (Module, Clones) {
     (out, Clones(clones))
 }
 
-/// Gives clones that are equal to their original, or to another clone of it, back to one value.
+/// Gives clones that are equal to their original, or to another clone of it, back to one value; where their types name
+/// different dims, that of the one value names none.
 pub fn reshare(module: &mut Module, clones: &Clones) {
     let mut kept: HashMap<ValueId, Vec<ValueId>> = HashMap::new();
     let mut instead: HashMap<ValueId, ValueId> = HashMap::new();
     for (clone, original) in &clones.0 {
         let known = kept.entry(*original).or_insert_with(|| vec![*original]);
         let same = |v: &&ValueId| module.value(**v).tensor() == module.value(*clone).tensor();
-        match known.iter().find(same) {
-            Some(v) => drop(instead.insert(*clone, *v)),
-            None => known.push(*clone),
+        let Some(v) = known.iter().find(same).copied() else {
+            known.push(*clone);
+            continue;
+        };
+        instead.insert(*clone, v);
+        if module.value(v).ty != module.value(*clone).ty {
+            let plain = module.value(v).tensor().map(Type::of);
+            module.values[v.at()].ty = plain;
         }
     }
     module.replace(&instead);
