@@ -1,6 +1,6 @@
 //! What a module costs: parameters, bytes, multiply-accumulates.
 use super::inputs::{Binding, symbols};
-use crate::ir::{Facts, Module, NodeId, ValueId};
+use crate::ir::{Facts, Module, NodeId, ValueId, module_path};
 use crate::ops::{Binary, Norm, Op, Role, Unary, Use, View};
 use crate::tensor::Extent;
 use std::collections::BTreeSet;
@@ -54,12 +54,16 @@ pub fn cost(module: &Module, facts: &Facts, convention: Convention) -> Cost {
             params += tensor.len() as u64;
         }
     }
+    let functions = match convention {
+        Convention::Own => BTreeSet::new(),
+        Convention::TorchPruning => functions(module),
+    };
     let mut macs = Extent::from(0i64);
     for (i, node) in module.nodes.iter().enumerate() {
         let id = NodeId(i as u32);
         let own = facts.view(module, id, |view| match convention {
             Convention::Own => node.op.operator().macs(view),
-            Convention::TorchPruning => torch_pruning(module, facts, id, view),
+            Convention::TorchPruning => torch_pruning(module, facts, &functions, id, view),
         });
         macs = macs
             .checked_add(&own)
@@ -91,7 +95,13 @@ fn statistics_and_constants(module: &Module, facts: &Facts) -> BTreeSet<ValueId>
     all
 }
 
-fn torch_pruning(module: &Module, facts: &Facts, id: NodeId, view: &View<'_>) -> Extent {
+fn torch_pruning(
+    module: &Module,
+    facts: &Facts,
+    functions: &BTreeSet<NodeId>,
+    id: NodeId,
+    view: &View<'_>,
+) -> Extent {
     let node = module.node(id);
     let zero = || Extent::from(0i64);
     let count = |k: usize| view.operand(k).map_or_else(zero, |s| s.count());
@@ -119,12 +129,39 @@ fn torch_pruning(module: &Module, facts: &Facts, id: NodeId, view: &View<'_>) ->
             let x = count(0);
             plus(x.clone(), x)
         }
+        _ if functions.contains(&id) => zero(),
         Op::Unary(Unary::Relu | Unary::Elu | Unary::LeakyRelu | Unary::Gelu)
         | Op::Binary(Binary::Prelu)
         | Op::Clip => view.result_count(0),
         Op::Pool(_) => count(0),
         _ => zero(),
     }
+}
+
+/// Operations that are functions and no modules, by their scopes: others lie inside the scope they are in, or they are
+/// in none.
+fn functions(module: &Module) -> BTreeSet<NodeId> {
+    let path = |node: &crate::ir::Node| module_path(node.name.as_deref(), &node.meta);
+    let paths: Vec<Option<String>> = module.nodes.iter().map(path).collect();
+    let all: BTreeSet<&str> = paths.iter().flatten().map(|p| &**p).collect();
+    let inside = |path: &str| {
+        let inner = format!("{path}.");
+        all.range(&*inner..)
+            .next()
+            .is_some_and(|p| p.starts_with(&inner))
+    };
+    let is_function = |(i, path): (usize, &Option<String>)| {
+        let scoped = module.nodes[i]
+            .name
+            .as_deref()
+            .is_some_and(|n| n.starts_with('/'));
+        match path {
+            None => scoped,
+            Some(path) => inside(path),
+        }
+        .then_some(NodeId(i as u32))
+    };
+    paths.iter().enumerate().filter_map(is_function).collect()
 }
 
 /// The elements of the param that is added to a value, if that is what is done with it.

@@ -249,7 +249,7 @@ impl Comparison<'_> {
                 Err(e) => return Ok(Outcome::Unfit(e.to_string())),
             }
             right.step(self.pairs[i]).map_err(VerifyError::Run)?;
-            if let Some(unfit) = self.compare(i, &*left, &*right, &mut record)? {
+            if let Some(unfit) = self.compare(i, &*left, &mut *right, &mut record)? {
                 return Ok(unfit);
             }
         }
@@ -268,11 +268,13 @@ impl Comparison<'_> {
         first.map_or(String::new(), |v| self.original.value(*v).name.to_string())
     }
 
+    /// Compares what an operation gave. Afterwards the pruned run goes on with the original's values, so that rounding
+    /// does not add up, and each operation is judged by itself.
     fn compare(
         &self,
         i: usize,
         left: &dyn Run,
-        right: &dyn Run,
+        right: &mut dyn Run,
         record: &mut Verified,
     ) -> Result<Option<Outcome>, VerifyError> {
         let node = &self.original.nodes[i];
@@ -305,6 +307,9 @@ impl Comparison<'_> {
             record.compared += 1;
             if error >= record.worst {
                 (record.worst, record.worst_value) = (error, name.to_string());
+            }
+            if error > 0.0 {
+                right.set(other, expected);
             }
         }
         Ok(None)
