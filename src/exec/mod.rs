@@ -1,5 +1,11 @@
 //! Schedules, and the devices that run them.
 mod bind;
 mod cpu;
+mod lower;
+mod schedule;
+pub mod step;
 
-pub use cpu::Cpu;
+pub use bind::Bindings;
+pub use cpu::{Cpu, Program};
+pub use lower::{Form, lower};
+pub use schedule::{Bound, Place, Schedule, Slot, Task, schedule};

@@ -1,151 +1,147 @@
 //! Convolution: as matrix products over unrolled windows, or plane by plane where it is depthwise.
+use super::super::step::{Conv, Slide};
 use super::gemm::{Matrix, product};
-use crate::ops::index::{strides, unravel};
-use crate::ops::window::Window;
-use crate::ops::{Eval, EvalError};
-use crate::tensor::Tensor;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Windows that are unrolled at a time.
+/// About how many windows are unrolled at a time.
 const TILE: usize = 256;
-/// What a tap reads that lies in the padding.
-const PADDING: u32 = u32::MAX;
 
-/// The convolution, as its reference defines it.
-pub fn conv(cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
-    let (x, w) = (cx.operand(0)?, cx.operand(1)?);
-    let (dtype, shape) = cx.result(0)?;
-    let kernel = w.shape[2..].to_vec();
-    let window = Window::new(cx.attrs, kernel.iter().map(|n| *n as i64).collect())
-        .map_err(|e| EvalError::Wrong(e.to_string()))?;
-    let (xs, ws) = (x.to_f32()?, w.to_f32()?);
-    let bias = cx.optional(2).map(|b| b.to_f32()).transpose()?;
-    let (inner, spatial) = (w.shape[1], &x.shape[2..]);
-    let groups = x.shape[1] / inner.max(1);
-    let per_group = shape[1] / groups.max(1);
-    let volume: usize = spatial.iter().product();
-    let places: usize = shape[2..].iter().product();
-    let taps: usize = kernel.iter().product();
-    if volume >= PADDING as usize || shape.contains(&0) || x.is_empty() {
-        return Err(EvalError::Wrong(
-            "an input plane is empty or too large".into(),
-        ));
+/// The convolution.
+pub fn conv(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    let slide = &step.slide;
+    let (volume, places, taps) = (slide.volume(), slide.places(), slide.taps());
+    let (inner, outer, groups) = (step.inner, step.outer, step.groups);
+    for (plane, out) in out.chunks_mut(places).enumerate() {
+        out.fill(bias.map_or(0.0, |b| b[plane % (groups * outer)]));
     }
-    let reads = reads(&window, &kernel, spatial, &shape[2..]);
-    let plain =
-        taps == 1 && volume == places && reads.iter().enumerate().all(|(i, r)| *r == i as u32);
-    let mut out = vec![0f32; shape.iter().product()];
-    if let Some(bias) = &bias {
-        for (c, plane) in out.chunks_mut(places).enumerate() {
-            plane.fill(bias[c % shape[1]]);
-        }
-    }
-    if inner == 1 && per_group == 1 {
-        out.par_chunks_mut(places)
-            .enumerate()
-            .for_each(|(plane, out)| {
-                let c = plane % groups;
-                let x = &xs[plane * volume..(plane + 1) * volume];
-                for (tap, reads) in reads.chunks(places).enumerate() {
-                    let w = ws[c * taps + tap];
-                    for (o, at) in out.iter_mut().zip(reads) {
-                        if *at != PADDING {
-                            *o += w * x[*at as usize];
-                        }
-                    }
-                }
-            });
-        return Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?]);
+    if inner == 1 && outer == 1 {
+        let planes = out.par_chunks_mut(places).enumerate();
+        return planes.for_each(|(plane, out)| {
+            let x = &x[plane * volume..][..volume];
+            depthwise(slide, x, &w[plane % groups * taps..][..taps], out);
+        });
     }
     let depth = inner * taps;
-    let per_task = per_group * places;
-    out.par_chunks_mut(per_task)
-        .enumerate()
-        .for_each(|(task, out)| {
-            let (n, g) = (task / groups, task % groups);
-            let x = &xs[(n * groups + g) * inner * volume..][..inner * volume];
-            let w = Matrix::new(
-                &ws[g * per_group * depth..][..per_group * depth],
-                per_group,
-                depth,
-            );
-            if plain {
-                let threads = if groups == 1 {
-                    rayon::current_num_threads()
-                } else {
-                    1
-                };
-                let x = Matrix::new(x, inner, volume);
-                return product(w, x, out, places, true, threads);
-            }
-            let tiles = places.div_ceil(TILE);
-            let made: Vec<(usize, usize, Vec<f32>)> = (0..tiles)
-                .into_par_iter()
-                .map(|tile| {
-                    let (from, to) = (tile * TILE, ((tile + 1) * TILE).min(places));
-                    let width = to - from;
-                    let mut columns = vec![0f32; depth * width];
-                    for i in 0..inner {
-                        let plane = &x[i * volume..(i + 1) * volume];
-                        for tap in 0..taps {
-                            let row = &mut columns[(i * taps + tap) * width..][..width];
-                            let reads = &reads[tap * places + from..tap * places + to];
-                            for (column, at) in row.iter_mut().zip(reads) {
-                                if *at != PADDING {
-                                    *column = plane[*at as usize];
-                                }
-                            }
-                        }
-                    }
-                    let mut block = vec![0f32; per_group * width];
-                    let columns = Matrix::new(&columns, depth, width);
-                    product(w, columns, &mut block, width, false, 1);
-                    (from, width, block)
-                })
-                .collect();
-            for (from, width, block) in made {
-                for (row, block) in out.chunks_mut(places).zip(block.chunks(width)) {
-                    row[from..from + width]
-                        .iter_mut()
-                        .zip(block)
-                        .for_each(|(o, b)| *o += b);
+    let tiles = tiles(slide);
+    let parts = out.par_chunks_mut(outer * places).enumerate();
+    parts.for_each(|(part, out)| {
+        let x = &x[part * inner * volume..][..inner * volume];
+        let w = Matrix::new(
+            &w[part % groups * outer * depth..][..outer * depth],
+            outer,
+            depth,
+        );
+        if is_plain(slide) {
+            let threads = match groups * step.batch {
+                1 => rayon::current_num_threads(),
+                _ => 1,
+            };
+            let x = Matrix::new(x, inner, volume);
+            return product(w, x, out, places, true, threads);
+        }
+        let blocks = tiles.par_iter().map_init(Vec::new, |columns, tile| {
+            let width = tile.rows.len() * tile.columns.len();
+            columns.resize(depth * width, 0.0);
+            for (i, plane) in x.chunks(volume).enumerate() {
+                for tap in 0..taps {
+                    let row = &mut columns[(i * taps + tap) * width..][..width];
+                    unroll(slide, plane, tap, tile, row);
                 }
             }
+            let mut block = vec![0f32; outer * width];
+            let columns = Matrix::new(&columns[..depth * width], depth, width);
+            product(w, columns, &mut block, width, false, 1);
+            (
+                tile.rows.start * slide.output[2] + tile.columns.start,
+                width,
+                block,
+            )
         });
-    Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
+        let blocks: Vec<(usize, usize, Vec<f32>)> = blocks.collect();
+        for (from, width, block) in blocks {
+            for (row, block) in out.chunks_mut(places).zip(block.chunks(width)) {
+                let row = row[from..from + width].iter_mut();
+                row.zip(block).for_each(|(o, b)| *o += b);
+            }
+        }
+    });
 }
 
-/// Per tap and place of the output, the offset in the input plane that is read.
-fn reads(window: &Window, kernel: &[usize], spatial: &[usize], output: &[usize]) -> Vec<u32> {
-    let step = strides(spatial);
-    let before: Vec<i64> = (0..kernel.len())
-        .map(|a| window.pad_before(a, spatial[a], output[a]))
-        .collect();
-    let (taps, places) = (
-        kernel.iter().product::<usize>(),
-        output.iter().product::<usize>(),
-    );
-    let mut all = Vec::with_capacity(taps * places);
-    for tap in 0..taps {
-        let k = unravel(tap, kernel);
-        // What each axis adds, by place along it.
-        let along: Vec<Vec<Option<usize>>> = (0..kernel.len())
-            .map(|a| {
-                let source = |o| window.source(a, before[a], o, k[a], spatial[a]);
-                (0..output[a])
-                    .map(|o| source(o).map(|i| i * step[a]))
-                    .collect()
-            })
-            .collect();
-        for place in 0..places {
-            let (mut rest, mut offset) = (place, Some(0));
-            for a in (0..kernel.len()).rev() {
-                let o = rest % output[a];
-                rest /= output[a];
-                offset = offset.and_then(|sum: usize| Some(sum + along[a][o]?));
-            }
-            all.push(offset.map_or(PADDING, |o| o as u32));
+/// Whether the windows are the input's elements one by one.
+fn is_plain(slide: &Slide) -> bool {
+    slide.kernel == [1; 3] && slide.stride == [1; 3] && slide.input == slide.output
+}
+
+/// Windows that are unrolled together, and lie together in the output: several rows whole, or a part of one.
+struct Tile {
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+fn tiles(slide: &Slide) -> Vec<Tile> {
+    let (rows, width) = (slide.output[0] * slide.output[1], slide.output[2]);
+    let at_once = (TILE / width).max(1);
+    let mut tiles = vec![];
+    for row in (0..rows).step_by(at_once) {
+        for column in (0..width).step_by(2 * TILE) {
+            tiles.push(Tile {
+                rows: row..(row + at_once).min(rows),
+                columns: column..(column + 2 * TILE).min(width),
+            });
         }
     }
-    all
+    tiles
+}
+
+/// What element `tap` of each of the tile's windows reads in one input plane.
+fn unroll(slide: &Slide, plane: &[f32], tap: usize, tile: &Tile, out: &mut [f32]) {
+    let [_, kh, kw] = slide.kernel;
+    let (a, b, c) = (tap / (kh * kw), tap / kw % kh, tap % kw);
+    let (over, down, along) = (slide.span(0, a), slide.span(1, b), slide.span(2, c));
+    let (first, end) = (tile.columns.start, tile.columns.end);
+    let (start, stop) = (along.start.clamp(first, end), along.end.clamp(first, end));
+    let stop = stop.max(start);
+    let stride = slide.stride[2];
+    for (row, out) in tile.rows.clone().zip(out.chunks_mut(end - first)) {
+        let (i, j) = (row / slide.output[1], row % slide.output[1]);
+        if start == stop || !over.contains(&i) || !down.contains(&j) {
+            out.fill(0.0);
+            continue;
+        }
+        let at = slide.source(0, i, a) * slide.input[1] + slide.source(1, j, b);
+        let from = at * slide.input[2] + slide.source(2, start, c);
+        out[..start - first].fill(0.0);
+        out[stop - first..].fill(0.0);
+        let out = &mut out[start - first..stop - first];
+        match stride {
+            1 => out.copy_from_slice(&plane[from..from + out.len()]),
+            _ => {
+                let reads = plane[from..].iter().step_by(stride);
+                out.iter_mut().zip(reads).for_each(|(o, x)| *o = *x);
+            }
+        }
+    }
+}
+
+/// Adds one plane's windows, weighted.
+fn depthwise(slide: &Slide, x: &[f32], w: &[f32], out: &mut [f32]) {
+    let stride = slide.stride[2];
+    slide.rows(|tap, row, from| {
+        let (w, out) = (w[tap], &mut out[row]);
+        match stride {
+            1 => {
+                let x = &x[from..from + out.len()];
+                out.iter_mut().zip(x).for_each(|(o, x)| *o += w * x);
+            }
+            2 => {
+                let reads = x[from..].chunks(2);
+                out.iter_mut().zip(reads).for_each(|(o, x)| *o += w * x[0]);
+            }
+            _ => {
+                let reads = x[from..].iter().step_by(stride);
+                out.iter_mut().zip(reads).for_each(|(o, x)| *o += w * x);
+            }
+        }
+    });
 }

@@ -1,10 +1,13 @@
 //! A run that goes an operation at a time, unfused, so that every value can be looked at.
 use super::super::bind::Bindings;
-use super::fast;
+use super::super::lower::{Form, lower};
+use super::super::schedule::computed;
+use super::super::step::Step;
+use super::steps;
 use crate::ir::{Def, Facts, Graph, Module, NodeId, ValueId};
 use crate::ops::{Eval, Op};
 use crate::prune::{Run, RunError};
-use crate::tensor::{DType, Extent, Tensor};
+use crate::tensor::{DType, Extent, Tensor, TensorError};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,14 +19,6 @@ pub struct Trace<'m> {
     extents: HashMap<Arc<str>, Extent>,
     values: Vec<Option<Tensor>>,
     last_uses: Vec<Option<NodeId>>,
-}
-
-/// The type in which elements of a type are computed.
-fn computed(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
-    }
 }
 
 impl<'m> Trace<'m> {
@@ -85,8 +80,9 @@ impl Run for Trace<'_> {
             });
             operands.push(tensor.transpose()?);
         }
-        let mut results = vec![];
+        let mut results: Vec<Form> = vec![];
         let mut extents = vec![];
+        let mut decided = true;
         for v in &node.results {
             let Some(v) = v else {
                 results.push((DType::F32, vec![]));
@@ -105,21 +101,32 @@ impl Run for Trace<'_> {
             if shape.axes.iter().any(negative) {
                 return Err(failed("an extent is negative".into()));
             }
+            decided &= known.is_some();
             results.push((computed(shape.dtype), known.unwrap_or_default()));
             extents.push(shape.axes);
         }
         let attrs = self.bindings.attrs(&node.attrs, &self.extents);
         let borrowed: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
-        let cx = Eval {
-            attrs: &attrs,
-            operands: &borrowed,
-            results: &results,
+        let step = match decided {
+            true => {
+                let form = |t: &Option<Tensor>| t.as_ref().map(|t| (t.dtype, t.shape.clone()));
+                let forms: Vec<Option<Form>> = operands.iter().map(form).collect();
+                lower(node.op, &attrs, &forms, &results)
+            }
+            false => Step::Reference,
         };
-        let made = match fast::eval(node.op, &cx) {
-            Some(made) => made,
-            None => node.op.operator().eval(&cx),
+        let made = match by_step(&step, &borrowed, &results).map_err(|e| failed(e.to_string()))? {
+            Some(made) => vec![made],
+            None => {
+                let cx = Eval {
+                    attrs: &attrs,
+                    operands: &borrowed,
+                    results: &results,
+                };
+                let made = node.op.operator().eval(&cx);
+                made.map_err(|e| failed(e.to_string()))?
+            }
         };
-        let made = made.map_err(|e| failed(e.to_string()))?;
         for ((v, tensor), extents) in node.results.iter().zip(made).zip(extents) {
             let Some(v) = *v else { continue };
             let expected: Vec<Option<i64>> =
@@ -161,5 +168,27 @@ impl Run for Trace<'_> {
     }
     fn extent(&self, extent: &Extent) -> Option<i64> {
         self.bindings.number(extent)
+    }
+}
+
+/// Runs a step into a tensor of its own; none where it is one for the reference.
+fn by_step(
+    step: &Step,
+    operands: &[Option<&Tensor>],
+    results: &[Form],
+) -> Result<Option<Tensor>, TensorError> {
+    let [(_, shape)] = results else {
+        return Ok(None);
+    };
+    if matches!(step, Step::Reference) {
+        return Ok(None);
+    }
+    let floats = operands.iter().map(|t| t.map(Tensor::to_f32).transpose());
+    let floats = floats.collect::<Result<Vec<_>, _>>()?;
+    let floats: Vec<Option<&[f32]>> = floats.iter().map(Option::as_deref).collect();
+    let mut out = vec![0f32; shape.iter().product()];
+    match steps::run(step, &floats, &mut out) {
+        true => Tensor::from_f32(shape, out).map(Some),
+        false => Ok(None),
     }
 }
