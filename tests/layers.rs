@@ -58,7 +58,10 @@ fn files() -> BTreeMap<String, String> {
             let name = path.strip_prefix(&root).unwrap().with_extension("");
             let text = std::fs::read_to_string(&path).unwrap();
             let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
-            (name.display().to_string(), code.collect::<Vec<_>>().join("\n"))
+            (
+                name.display().to_string(),
+                code.collect::<Vec<_>>().join("\n"),
+            )
         })
         .collect()
 }
@@ -92,7 +95,10 @@ fn imports(code: &str) -> Vec<String> {
         };
         for name in names {
             let word = name.trim_start_matches(|c: char| !c.is_alphanumeric());
-            let word: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let word: String = word
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             found.push(word);
         }
     }
@@ -109,7 +115,9 @@ fn layers_point_down() {
             continue;
         };
         for other in imports(&code) {
-            let Some(other_level) = level(&other) else { continue };
+            let Some(other_level) = level(&other) else {
+                continue;
+            };
             let allowed = other == own || other_level < own_level || ALSO.contains(&(own, &other));
             if !allowed {
                 wrong.push(format!("{file} imports {other}"));
@@ -126,7 +134,11 @@ fn crates_are_known_in_one_place() {
     for (krate, places) in ALONE {
         let mut used = false;
         for (file, code) in &files {
-            let uses = [format!("use {krate}::"), format!("{krate}::"), format!("use {krate};")];
+            let uses = [
+                format!("use {krate}::"),
+                format!("{krate}::"),
+                format!("use {krate};"),
+            ];
             let names = |u: &String| {
                 code.match_indices(&**u).any(|(at, _)| {
                     !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
@@ -134,7 +146,10 @@ fn crates_are_known_in_one_place() {
             };
             if uses.iter().any(names) {
                 used = true;
-                if !places.iter().any(|p| file == p || file.starts_with(&format!("{p}/"))) {
+                if !places
+                    .iter()
+                    .any(|p| file == p || file.starts_with(&format!("{p}/")))
+                {
                     wrong.push(format!("{file} knows {krate}"));
                 }
             }
@@ -148,7 +163,10 @@ fn crates_are_known_in_one_place() {
 fn printing_is_for_the_command_line() {
     let files = files();
     let prints = files.iter().filter(|(file, code)| {
-        !file.starts_with("cli") && ["print!(", "println!(", "eprint!(", "eprintln!("].iter().any(|p| code.contains(p))
+        !file.starts_with("cli")
+            && ["print!(", "println!(", "eprint!(", "eprintln!("]
+                .iter()
+                .any(|p| code.contains(p))
     });
     let prints: Vec<&String> = prints.map(|(file, _)| file).collect();
     assert!(prints.is_empty(), "{prints:?}");

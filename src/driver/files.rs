@@ -6,6 +6,7 @@ use crate::syntax::{Seeded, Weights};
 use crate::tensor::{DType, Tensor};
 use crate::{onnx, syntax, weights};
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -69,13 +70,12 @@ pub fn load(path: &Path, init: Option<u64>) -> Result<Module, Failure> {
             }
         }
     };
-    for (v, tensor) in module.tensors() {
-        if tensor.has_nan() {
-            let name = &module.value(v).name;
-            let place = module.place(module.value(v).span, &format!("value `{name}`"));
-            let wrong = Diagnostic::new(format!("`{name}` holds values that are not a number"));
-            return Err(wrong.at(place).into());
-        }
+    let tensors: Vec<_> = module.tensors().collect();
+    if let Some((v, _)) = tensors.par_iter().find_first(|(_, t)| t.has_nan()) {
+        let value = module.value(*v);
+        let place = module.place(value.span, &format!("value `{}`", value.name));
+        let wrong = format!("`{}` holds values that are not a number", value.name);
+        return Err(Diagnostic::new(wrong).at(place).into());
     }
     Ok(module)
 }

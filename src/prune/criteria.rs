@@ -3,7 +3,7 @@ use super::groups::{Group, ParamAxis};
 use crate::dims::{Dim, Term};
 use crate::ir::{Facts, Module, ValueId};
 use crate::ops::Role;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -187,27 +187,37 @@ fn visit(facts: &Facts, term: &Term, atom: Dim, at: usize, add: &mut dyn FnMut(u
 
 /// Per wanted axis, the sum of `|w|^p` over all other axes.
 fn sums(tensor: &Tensor, axes: &[usize], p: f64) -> Vec<Vec<f64>> {
+    // The usual powers get loops of their own.
+    match p {
+        2.0 => sums_of(tensor, axes, |x| (x as f64) * (x as f64)),
+        1.0 => sums_of(tensor, axes, |x| (x as f64).abs()),
+        p => sums_of(tensor, axes, |x| (x as f64).abs().powf(p)),
+    }
+}
+
+fn sums_of(tensor: &Tensor, axes: &[usize], power: impl Fn(f32) -> f64 + Copy) -> Vec<Vec<f64>> {
     let mut sums: Vec<Vec<f64>> = axes.iter().map(|a| vec![0.0; tensor.shape[*a]]).collect();
     let last = axes.iter().copied().max().unwrap_or(0);
     // Behind the last wanted axis everything adds up.
     let inner: usize = tensor.shape[last + 1..].iter().product();
-    let power = |x: f32| match p {
-        2.0 => (x as f64) * (x as f64),
-        1.0 => (x as f64).abs(),
-        p => (x as f64).abs().powf(p),
-    };
     let Ok(values) = tensor.to_f32() else {
         return sums;
     };
     let n = tensor.shape[last].max(1);
     let mut row = vec![0.0; n];
     for (r, block) in values.chunks((n * inner).max(1)).enumerate() {
-        for (sum, run) in row.iter_mut().zip(block.chunks(inner.max(1))) {
-            *sum = run.iter().map(|x| power(*x)).sum();
+        if inner == 1 {
+            row.iter_mut()
+                .zip(block)
+                .for_each(|(sum, x)| *sum = power(*x));
+        } else {
+            for (sum, run) in row.iter_mut().zip(block.chunks(inner.max(1))) {
+                *sum = total(run.iter().map(|x| power(*x)));
+            }
         }
-        let whole: f64 = match axes.len() {
+        let whole = match axes.len() {
             1 => 0.0,
-            _ => row.iter().sum(),
+            _ => total(row.iter().copied()),
         };
         for (axis, sums) in axes.iter().zip(&mut sums) {
             if *axis == last {
@@ -219,8 +229,17 @@ fn sums(tensor: &Tensor, axes: &[usize], p: f64) -> Vec<Vec<f64>> {
             sums[r / step % tensor.shape[*axis]] += whole;
         }
     }
-    if tensor.dtype == DType::F32 {
-        tensor.release();
-    }
+    tensor.release();
     sums
+}
+
+/// A sum in four parts, so that an addition need not wait for the one before.
+fn total(mut values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let mut parts = [0.0; 4];
+    while values.len() >= 4 {
+        for part in &mut parts {
+            *part += values.next().unwrap_or(0.0);
+        }
+    }
+    values.sum::<f64>() + (parts[0] + parts[1]) + (parts[2] + parts[3])
 }

@@ -127,7 +127,7 @@ pub fn hash(module: &Module) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut word = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
+        hasher.update_rayon(bytes);
     };
     for node in &module.nodes {
         word(node.op.name().as_bytes());

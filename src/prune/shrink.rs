@@ -2,8 +2,9 @@
 use super::Keep;
 use crate::diag::Diagnostic;
 use crate::dims::Dim;
-use crate::ir::{Def, DimDef, Facts, Module, NodeId, ValueId, annotate, atom_names};
+use crate::ir::{Def, DimDef, Facts, Module, ValueId, annotate, atom_names};
 use crate::tensor::Tensor;
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// The module without the positions that `keep` leaves out.
@@ -22,55 +23,59 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
         };
         *def = DimDef::Fixed(kept.len() as i64);
     }
-    let indexed = indexed(module, facts);
-    // Axes of one class lose the same positions: they are looked up once.
-    let mut known: HashMap<Dim, Option<Vec<usize>>> = HashMap::new();
-    for (i, value) in out.values.iter_mut().enumerate() {
+    let indexed = indexed(module, facts, keep);
+    let kept = kept_axes(module, facts, keep);
+    let values = out.values.par_iter_mut().enumerate();
+    values.try_for_each(|(i, value)| {
         let v = ValueId(i as u32);
         let (Def::Param(tensor) | Def::Const(tensor)) = &mut value.def else {
-            continue;
+            return Ok(());
         };
-        let kept: Vec<Option<Vec<usize>>> = facts
-            .axes(v)
-            .unwrap_or_default()
-            .iter()
-            .map(|d| {
-                let class = facts.dims.find(*d);
-                let look = || keep.positions(&facts.dims, class);
-                known.entry(class).or_insert_with(look).clone()
-            })
-            .collect();
-        let place = || {
-            Diagnostic::new(format!("`{}` cannot be shrunk", value.name))
-                .at(module.place(value.span, &format!("value `{}`", value.name)))
+        let wrong = |why: String| {
+            let place = module.place(value.span, &format!("value `{}`", value.name));
+            Diagnostic::new(format!("`{}` cannot be shrunk: {why}", value.name)).at(place)
         };
+        let kept = &kept[i];
         if kept.iter().any(Option::is_some) {
             let whole = tensor.clone();
-            *tensor = whole
-                .gather(&kept)
-                .map_err(|e| place().help(e.to_string()))?;
+            *tensor = whole.gather(kept).map_err(|e| wrong(e.to_string()))?;
             whole.release();
         }
-        if let Some((node, d)) = indexed.get(&v) {
-            let Some(kept) = keep.positions(&facts.dims, *d) else {
-                continue;
-            };
-            let all = facts.dims.extent(*d).known().unwrap_or(0);
-            *tensor = renumbered(tensor, &kept, all)
-                .ok_or_else(|| place().help("it counts a removed position"))
-                .map_err(|e| e.at(module.node_place(*node)))?;
+        if let Some((all, kept)) = indexed.get(&v) {
+            let new = renumbered(tensor, kept, *all);
+            *tensor = new.ok_or_else(|| wrong("it counts a removed position".into()))?;
         }
-    }
+        Ok(())
+    })?;
     Ok(out)
 }
 
-/// Params and constants whose values are positions along a dim, with the operation that counts.
-fn indexed(module: &Module, facts: &Facts) -> HashMap<ValueId, (NodeId, Dim)> {
+/// Kept positions per axis of every param and constant.
+fn kept_axes(module: &Module, facts: &Facts, keep: &Keep) -> Vec<Vec<Option<Vec<usize>>>> {
+    // Axes of one class lose the same positions: they are looked up once.
+    let mut known: HashMap<Dim, Option<Vec<usize>>> = HashMap::new();
+    let mut kept = |d: &Dim| {
+        let class = facts.dims.find(*d);
+        let look = || keep.positions(&facts.dims, class);
+        known.entry(class).or_insert_with(look).clone()
+    };
+    let mut all = vec![];
+    for (i, value) in module.values.iter().enumerate() {
+        let axes = facts.axes(ValueId(i as u32)).unwrap_or_default();
+        let axes = axes.iter().filter(|_| value.tensor().is_some());
+        all.push(axes.map(&mut kept).collect());
+    }
+    all
+}
+
+/// Params and constants whose values are positions along a dim that loses some: of how many, and which are kept.
+fn indexed(module: &Module, facts: &Facts, keep: &Keep) -> HashMap<ValueId, (i64, Vec<usize>)> {
+    let dims = &facts.dims;
     let mut all = HashMap::new();
-    for (i, (node, facts)) in module.nodes.iter().zip(&facts.nodes).enumerate() {
+    for (node, facts) in module.nodes.iter().zip(&facts.nodes) {
         for (k, d) in &facts.indices {
-            if let Some(v) = node.operands[*k] {
-                all.insert(v, (NodeId(i as u32), *d));
+            if let (Some(v), Some(kept)) = (node.operands[*k], keep.positions(dims, *d)) {
+                all.insert(v, (dims.extent(*d).known().unwrap_or(0), kept));
             }
         }
     }
