@@ -80,6 +80,7 @@ impl Slide {
     }
     /// Calls `visit` for every element of the window and every row of outputs that it reaches: the element, where the
     /// row's outputs begin and end in the output plane, and where the first reads in the input plane.
+    #[inline(always)]
     pub fn rows(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>, usize)) {
         let [kd, kh, kw] = self.kernel;
         for tap in 0..self.taps() {

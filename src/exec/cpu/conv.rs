@@ -1,11 +1,18 @@
 //! Convolution: as matrix products over unrolled windows, or plane by plane where it is depthwise.
 use super::super::step::{Conv, Slide};
 use super::gemm::{Matrix, product};
+use super::wide::wide;
 use rayon::prelude::*;
+use std::cell::Cell;
 use std::ops::Range;
 
-/// About how many windows are unrolled at a time.
-const TILE: usize = 256;
+/// Elements of windows that are unrolled at a time: they stay in the cache until they are multiplied.
+const TILE: usize = 1 << 19;
+
+thread_local! {
+    /// Room for unrolled windows, kept from one convolution to the next.
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(vec![]) };
+}
 
 /// The convolution.
 pub fn conv(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
@@ -19,11 +26,15 @@ pub fn conv(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [
         let planes = out.par_chunks_mut(places).enumerate();
         return planes.for_each(|(plane, out)| {
             let x = &x[plane * volume..][..volume];
-            depthwise(slide, x, &w[plane % groups * taps..][..taps], out);
+            let w = &w[plane % groups * taps..][..taps];
+            wide(|| depthwise(slide, x, w, out));
         });
     }
     let depth = inner * taps;
-    let tiles = tiles(slide);
+    let threads = match groups * step.batch {
+        1 => rayon::current_num_threads(),
+        _ => 1,
+    };
     let parts = out.par_chunks_mut(outer * places).enumerate();
     parts.for_each(|(part, out)| {
         let x = &x[part * inner * volume..][..inner * volume];
@@ -33,38 +44,28 @@ pub fn conv(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [
             depth,
         );
         if is_plain(slide) {
-            let threads = match groups * step.batch {
-                1 => rayon::current_num_threads(),
-                _ => 1,
-            };
             let x = Matrix::new(x, inner, volume);
             return product(w, x, out, places, true, threads);
         }
-        let blocks = tiles.par_iter().map_init(Vec::new, |columns, tile| {
+        let mut columns = SCRATCH.take();
+        for tile in tiles(slide, depth) {
             let width = tile.rows.len() * tile.columns.len();
-            columns.resize(depth * width, 0.0);
-            for (i, plane) in x.chunks(volume).enumerate() {
-                for tap in 0..taps {
-                    let row = &mut columns[(i * taps + tap) * width..][..width];
-                    unroll(slide, plane, tap, tile, row);
-                }
-            }
-            let mut block = vec![0f32; outer * width];
+            columns.resize(columns.len().max(depth * width), 0.0);
+            let planes = columns
+                .par_chunks_mut(taps * width)
+                .zip(x.par_chunks(volume));
+            planes.for_each(|(columns, plane)| {
+                wide(|| {
+                    for (tap, row) in columns.chunks_mut(width).enumerate() {
+                        unroll(slide, plane, tap, &tile, row);
+                    }
+                });
+            });
             let columns = Matrix::new(&columns[..depth * width], depth, width);
-            product(w, columns, &mut block, width, false, 1);
-            (
-                tile.rows.start * slide.output[2] + tile.columns.start,
-                width,
-                block,
-            )
-        });
-        let blocks: Vec<(usize, usize, Vec<f32>)> = blocks.collect();
-        for (from, width, block) in blocks {
-            for (row, block) in out.chunks_mut(places).zip(block.chunks(width)) {
-                let row = row[from..from + width].iter_mut();
-                row.zip(block).for_each(|(o, b)| *o += b);
-            }
+            let from = tile.rows.start * slide.output[2] + tile.columns.start;
+            product(w, columns, &mut out[from..], places, true, threads);
         }
+        SCRATCH.set(columns);
     });
 }
 
@@ -79,15 +80,16 @@ struct Tile {
     columns: Range<usize>,
 }
 
-fn tiles(slide: &Slide) -> Vec<Tile> {
+fn tiles(slide: &Slide, depth: usize) -> Vec<Tile> {
     let (rows, width) = (slide.output[0] * slide.output[1], slide.output[2]);
-    let at_once = (TILE / width).max(1);
+    let most = (TILE / depth).max(64);
+    let at_once = (most / width).max(1);
     let mut tiles = vec![];
     for row in (0..rows).step_by(at_once) {
-        for column in (0..width).step_by(2 * TILE) {
+        for column in (0..width).step_by(most) {
             tiles.push(Tile {
                 rows: row..(row + at_once).min(rows),
-                columns: column..(column + 2 * TILE).min(width),
+                columns: column..(column + most).min(width),
             });
         }
     }
@@ -95,6 +97,7 @@ fn tiles(slide: &Slide) -> Vec<Tile> {
 }
 
 /// What element `tap` of each of the tile's windows reads in one input plane.
+#[inline(always)]
 fn unroll(slide: &Slide, plane: &[f32], tap: usize, tile: &Tile, out: &mut [f32]) {
     let [_, kh, kw] = slide.kernel;
     let (a, b, c) = (tap / (kh * kw), tap / kw % kh, tap % kw);
@@ -125,6 +128,7 @@ fn unroll(slide: &Slide, plane: &[f32], tap: usize, tile: &Tile, out: &mut [f32]
 }
 
 /// Adds one plane's windows, weighted.
+#[inline(always)]
 fn depthwise(slide: &Slide, x: &[f32], w: &[f32], out: &mut [f32]) {
     let stride = slide.stride[2];
     slide.rows(|tap, row, from| {

@@ -8,6 +8,7 @@ use crate::ops::Softmax;
 const BLOCK: usize = 512;
 
 /// The sum of a function of the elements; the order of adding is fixed, and its error does not grow with the length.
+#[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     let mut total = 0f64;
     for block in x.chunks(BLOCK) {
@@ -23,6 +24,7 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f64 {
 }
 
 /// The largest element; a number that is none where one is.
+#[inline(always)]
 fn top(x: &[f32]) -> f32 {
     x.iter().fold(
         f32::NEG_INFINITY,
@@ -135,6 +137,7 @@ pub fn reduce(step: &Reduce, x: &[f32], out: &mut [f32]) {
     });
 }
 
+#[inline(always)]
 fn least(a: f32, x: f32) -> f32 {
     if x < a || x.is_nan() { x } else { a }
 }

@@ -9,6 +9,7 @@ mod product;
 mod program;
 mod steps;
 mod trace;
+mod wide;
 
 use super::bind::Bindings;
 use crate::ir::{Facts, Module, NodeId};

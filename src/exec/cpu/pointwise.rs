@@ -5,6 +5,7 @@ use crate::ops::index::unravel;
 use crate::ops::{Attrs, Binary, Unary};
 
 /// `e^x` without branches, to about one unit in the last place; 0 below what f32 has without denormals.
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 89.0);
@@ -28,6 +29,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// The error function as a quotient of polynomials, to a few units in the last place.
+#[inline(always)]
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let z = x * x;
@@ -44,10 +46,12 @@ fn erf(x: f32) -> f32 {
     x * over / under
 }
 
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+#[inline(always)]
 fn tanh(x: f32) -> f32 {
     // Near 0 the quotient loses what makes the difference; there it is a short odd polynomial (Cephes' `tanhf`).
     let z = x * x;
@@ -163,6 +167,7 @@ fn pairs(step: &Zip, [a, b]: [&[f32]; 2], out: &mut [f32], f: impl Fn(f32, f32) 
     });
 }
 
+#[inline(always)]
 fn row([a, b]: [&[f32]; 2], along: [usize; 2], out: &mut [f32], f: &impl Fn(f32, f32) -> f32) {
     match along {
         [1, 1] => {

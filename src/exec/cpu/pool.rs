@@ -33,6 +33,7 @@ pub fn pool(kind: Pool, slide: &Slide, x: &[f32], out: &mut [f32]) {
 }
 
 /// Takes every element of every window into its output.
+#[inline(always)]
 fn each(slide: &Slide, x: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32) {
     let stride = slide.stride[2];
     slide.rows(|_, row, from| {

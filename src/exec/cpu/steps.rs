@@ -1,5 +1,6 @@
 //! The CPU's match over steps.
 use super::super::step::Step;
+use super::wide::wide;
 use super::{conv, copy, lines, pointwise, pool, product};
 use rayon::prelude::*;
 
@@ -48,11 +49,11 @@ pub fn split_weighted(
     let units = out.len() / unit;
     let work = out.len().saturating_mul(weight);
     if work <= GRAIN || units < 2 {
-        return each(0, out);
+        return wide(|| each(0, out));
     }
     let runs = (work / GRAIN + 1).min(4 * rayon::current_num_threads());
     let share = units.div_ceil(runs).max(1);
     out.par_chunks_mut(share * unit)
         .enumerate()
-        .for_each(|(i, run)| each(i * share, run));
+        .for_each(|(i, run)| wide(|| each(i * share, run)));
 }
