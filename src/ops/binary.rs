@@ -33,7 +33,11 @@ impl Binary {
             Binary::Div => |a, b| a / b,
             Binary::Pow => f32::powf,
             Binary::Mod if attrs.int_or("fmod", 0) != 0 => |a, b| a % b,
-            Binary::Mod => return None,
+            // Of the sign of the divisor, as Python's.
+            Binary::Mod => |a, b| {
+                let rest = a % b;
+                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+            },
             Binary::Prelu => |a, slope| if a < 0.0 { a * slope } else { a },
             Binary::Max => |a, b| if a.is_nan() || a > b { a } else { b },
             Binary::Min => |a, b| if a.is_nan() || a < b { a } else { b },

@@ -170,6 +170,8 @@ impl Operator for Norm {
         let epsilon = self.epsilon(cx.attrs) as f64;
         for s in &mut spread {
             *s = match self {
+                // A line of zeros stays one.
+                Norm::Lp if *s == 0.0 => 0.0,
                 Norm::Lp => 1.0 / s.powf(1.0 / p),
                 Norm::MeanVariance => 1.0 / ((*s / count).sqrt() + epsilon),
                 _ => 1.0 / (*s / count + epsilon).sqrt(),

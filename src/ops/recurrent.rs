@@ -170,13 +170,24 @@ impl Operator for Recurrent {
                 }
             }
         }
-        [y, h, c]
-            .into_iter()
-            .zip(cx.results)
-            .map(|(values, (dtype, shape))| Ok(Tensor::from_f32(shape, values)?.cast(*dtype)?))
-            .collect()
+        // A result that is not used has no shape of its own.
+        let (of_y, of_state) = match batch_first(cx.attrs) {
+            false => (
+                [time, directions, batch, hidden],
+                [directions, batch, hidden],
+            ),
+            true => (
+                [batch, time, directions, hidden],
+                [batch, directions, hidden],
+            ),
+        };
+        let all = [(y, &of_y[..]), (h, &of_state), (c, &of_state)];
+        let all = all.into_iter().zip(cx.results);
+        all.map(|((values, shape), (dtype, _))| {
+            Ok(Tensor::from_f32(shape, values)?.cast(*dtype)?)
+        })
+        .collect()
     }
-    /// What is lost of the input and of the previous state adds nothing.
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         mask.filled(&[(0, &[2], 0.0), (2, &[2], 0.0)])
     }

@@ -94,10 +94,9 @@ impl Operator for Reduce {
                 .for_each(|t| *t = 0.0);
         }
         let mut out = vec![
-            if *self == Reduce::LogSumExp {
-                0.0
-            } else {
-                self.identity() as f64
+            match (self, x.dtype) {
+                (Reduce::LogSumExp, _) | (Reduce::Max, crate::tensor::DType::Bool) => 0.0,
+                _ => self.identity() as f64,
             };
             size
         ];

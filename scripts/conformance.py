@@ -1,0 +1,108 @@
+"""Run ONNX's own tests of single operators with `tpc run`, and compare with what they expect.
+
+    python conformance.py [--tpc PATH] [--verbose] [NAME ...]
+
+The tests come with the `onnx` package; they feed even shapes and axes when they run, so each is tried again with all operands but the
+first in the file. A test counts as carried where `tpc` says that it does not run an operator (unknown ones go
+through a compile unchanged); a wrong value, or a refusal of what is well-formed, fails. Needs: numpy, onnx.
+"""
+import argparse, collections, copy, os, subprocess, sys, tempfile
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
+# Where ONNX Runtime and the definition part, `tpc` goes with ONNX Runtime: it scales by whole extents.
+RUNTIME = ("resize_downsample_scales_linear_align_corners", "resize_downsample_scales_cubic_align_corners")
+# What the language has no type for, or what a network's run is not: sequences, optionals, strings, images, training, randomness.
+APART = ("sequence", "optional", "string", "image_decoder", "training", "bernoulli", "random", "_momentum", "_adam", "adagrad", "gradient", "float8", "e4m3", "e5m2", "int4", "uint4", "int2", "float4", "complex")
+
+
+def same(got, want, rtol, atol):
+    if got.shape != want.shape:
+        return f"shape {got.shape}, and not {want.shape}"
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    with np.errstate(all="ignore"):
+        far = ~np.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
+    return f"{int(far.sum())} of {far.size} elements differ" if far.any() else None
+
+
+def constant(model, inputs):
+    """The model with all operands but the first as initializers, and what is left to feed."""
+    model = copy.deepcopy(model)
+    for value, tensor in list(zip(model.graph.input, inputs))[1:]:
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(tensor), value.name))
+    del model.graph.input[1:]
+    return model, inputs[:1]
+
+
+def run(tpc, case):
+    """None if it passed, `carried: ...`, or what went wrong."""
+    model, (inputs, outputs) = case.model, case.data_sets[0]
+    wrong = once(tpc, case, model, inputs, outputs)
+    if wrong and "cannot be run" in wrong and len(inputs) > 1:
+        return once(tpc, case, *constant(model, inputs), outputs)
+    return wrong
+
+
+def once(tpc, case, model, inputs, outputs):
+    sets = [s.version for s in model.opset_import if s.domain in ("", "ai.onnx")]
+    if not sets or sets[0] < 11:
+        return "carried: an old operator set"
+    names = [v.name for v in model.graph.input]
+    with tempfile.TemporaryDirectory() as tmp:
+        path, source, out = (os.path.join(tmp, name) for name in ("model.onnx", "in.npz", "out.npz"))
+        onnx.save(model, path)
+        feeds = {}
+        for name, value in zip(names, inputs):
+            if not isinstance(value, np.ndarray):
+                return "carried: no tensors"
+            if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8 or value.dtype.name == "bfloat16":
+                return "carried: a type that numpy lacks"
+            feeds[name] = value
+        np.savez(source, **feeds)
+        ran = subprocess.run([tpc, "run", path, "-i", source, "-o", out], capture_output=True, text=True, timeout=60)
+        message = " ".join(ran.stderr.split())
+        if ran.returncode:
+            known = ("cannot be run", "is not supported", "operator set")
+            return ("carried: " if any(k in message for k in known) else "") + message[:200]
+        got = np.load(out)
+        for value, want in zip(model.graph.output, outputs):
+            if not isinstance(want, np.ndarray):
+                return "carried: no tensors"
+            wrong = same(got[value.name], want, max(case.rtol, 1e-3), max(case.atol, 1e-5))
+            if wrong:
+                return f"`{value.name}`: {wrong}"
+    return None
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("names", nargs="*")
+    args.add_argument("--tpc", default="target/release/tpc")
+    args.add_argument("--verbose", action="store_true")
+    args = args.parse_args()
+    passed, carried, failed = 0, collections.Counter(), []
+    for case in load_model_tests(kind="node"):
+        if any(word in case.name for word in APART + RUNTIME) or (args.names and not any(n in case.name for n in args.names)):
+            continue
+        try:
+            wrong = run(os.path.abspath(args.tpc), case)
+        except Exception as problem:
+            wrong = f"{type(problem).__name__}: {problem}"
+        if wrong is None:
+            passed += 1
+        elif wrong.startswith("carried"):
+            carried[case.name] += 1
+            if args.verbose:
+                print(f"  {case.name}: {wrong}")
+        else:
+            failed.append(case.name)
+            print(f"FAIL {case.name}: {wrong}", flush=True)
+    print(f"{passed} passed, {len(failed)} failed, {sum(carried.values())} carried")
+    sys.exit(len(failed) > 0)
+
+
+if __name__ == "__main__":
+    main()
