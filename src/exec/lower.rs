@@ -58,6 +58,7 @@ impl Forms<'_> {
         let shape = self.result()?;
         match op {
             Op::Conv => self.conv(shape).map(Step::Conv),
+            Op::ConvTranspose => self.spread(shape).map(Step::Spread),
             Op::Linear => self.linear(shape).map(Step::Product),
             Op::Matmul => self.matmul(shape).map(Step::Product),
             // The reference need not copy.
@@ -90,7 +91,6 @@ impl Forms<'_> {
             Op::Reshape
             | Op::Cast
             | Op::CastLike
-            | Op::ConvTranspose
             | Op::DepthToSpace
             | Op::Dropout
             | Op::Einsum
@@ -145,6 +145,28 @@ impl Forms<'_> {
             groups,
             inner,
             outer,
+            slide,
+        })
+    }
+
+    fn spread(&self, shape: &[usize]) -> Option<Conv> {
+        let (x, w) = (self.shape(0)?, self.shape(1)?);
+        if self.is_there(2) {
+            self.shape(2)?;
+        }
+        let (window, before) = ops::spread(self.attrs, &w[2..], &x[2..], &shape[2..]).ok()?;
+        let groups = usize::try_from(self.attrs.int_or("groups", 1)).ok()?;
+        let inner = x[1].checked_div(groups)?;
+        let fits = groups * inner == x[1] && groups * w[1] == shape[1] && w[0] == x[1];
+        // The window slides over the result.
+        let mut slide = slide(&window, &shape[2..], &x[2..])?;
+        let lead = 3 - before.len();
+        slide.before[lead..].copy_from_slice(&before);
+        (fits && !x.contains(&0)).then_some(Conv {
+            batch: x[0],
+            groups,
+            inner,
+            outer: w[1],
             slide,
         })
     }

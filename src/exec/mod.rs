@@ -1,6 +1,7 @@
 //! Schedules, and the devices that run them.
 mod bind;
 mod cpu;
+mod fuse;
 mod lower;
 mod schedule;
 pub mod step;

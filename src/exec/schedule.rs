@@ -1,10 +1,11 @@
 //! Schedules: which operations need work, where every value lies, and when its place is free again.
 use super::bind::Bindings;
+use super::fuse::fuse;
 use super::lower::{Form, is_view, lower};
-use super::step::Step;
+use super::step::{After, Step};
 use crate::ir::{Def, Facts, Module, NodeId, ValueId};
 use crate::ops::{Attrs, Op};
-use crate::tensor::{DType, Extent};
+use crate::tensor::{DType, Extent, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,8 +34,6 @@ pub enum Place {
 pub struct Slot {
     /// The value that is put there; views of it lie there too.
     pub value: ValueId,
-    /// The task that makes it, and the last that reads it.
-    pub life: (usize, usize),
     /// Whether it lies in the arena.
     pub floats: bool,
 }
@@ -70,26 +69,14 @@ pub fn schedule(module: &Module, facts: &Facts) -> Option<Schedule> {
             places[y.at()] = places[x.at()];
             continue;
         }
-        let task = tasks.len();
         tasks.push(NodeId(i as u32));
-        for v in node.operands.iter().flatten() {
-            if let Some(Place::Slot(slot)) = places[v.at()] {
-                slots[slot].life.1 = task;
-            }
-        }
         for v in node.results.iter().flatten() {
             facts.axes(*v)?;
             places[v.at()] = Some(Place::Slot(slots.len()));
             slots.push(Slot {
                 value: *v,
-                life: (task, task),
                 floats: computed(facts.values[v.at()].dtype) == DType::F32,
             });
-        }
-    }
-    for (v, _) in &module.outputs {
-        if let Some(Place::Slot(slot)) = places[v.at()] {
-            slots[slot].life.1 = tasks.len();
         }
     }
     Some(Schedule {
@@ -106,6 +93,14 @@ pub struct Task {
     pub node: NodeId,
     /// What is done.
     pub step: Step,
+    /// What is then done with every element of the result, in its place.
+    pub after: Vec<After>,
+    /// The operands.
+    pub reads: Vec<Option<ValueId>>,
+    /// Operands that stand in the place of others, or are added to them.
+    pub own: Vec<(usize, Tensor)>,
+    /// The results.
+    pub writes: Vec<Option<ValueId>>,
     /// The operation's attributes, every expression a number.
     pub attrs: Attrs,
     /// Types and shapes of the operands.
@@ -162,13 +157,17 @@ impl Schedule {
             Task {
                 node: *id,
                 step,
+                after: vec![],
+                reads: node.operands.clone(),
+                own: vec![],
+                writes: node.results.clone(),
                 attrs,
                 operands,
                 results,
             }
         });
-        let tasks = tasks.collect();
-        let (offsets, size) = self.arrange(&forms);
+        let tasks = fuse(module, &self.places, &forms, tasks.collect());
+        let (offsets, size) = self.arrange(&forms, &self.lives(module, &tasks));
         Some(Bound {
             tasks,
             forms,
@@ -176,9 +175,36 @@ impl Schedule {
             size,
         })
     }
+    /// By slot, the task that makes it and the last that reads it; none where no task makes it any more.
+    fn lives(&self, module: &Module, tasks: &[Task]) -> Vec<Option<(usize, usize)>> {
+        let mut lives: Vec<Option<(usize, usize)>> = vec![None; self.slots.len()];
+        let mut touch = |v: ValueId, i: usize| {
+            if let Some(Place::Slot(slot)) = self.places[v.at()] {
+                let (first, _) = lives[slot].unwrap_or((i, i));
+                lives[slot] = Some((first, i));
+            }
+        };
+        for (i, task) in tasks.iter().enumerate() {
+            let added = task.after.iter().filter_map(|after| match after {
+                After::Add(v) => Some(*v),
+                After::Map(..) | After::Clip(..) => None,
+            });
+            let all = task.writes.iter().chain(&task.reads).flatten().copied();
+            all.chain(added).for_each(|v| touch(v, i));
+        }
+        module
+            .outputs
+            .iter()
+            .for_each(|(v, _)| touch(*v, tasks.len()));
+        lives
+    }
     /// Places slots so that those which live at the same time do not overlap: the largest first, each as low as it
     /// fits.
-    fn arrange(&self, forms: &[Option<Form>]) -> (Vec<usize>, usize) {
+    fn arrange(
+        &self,
+        forms: &[Option<Form>],
+        lives: &[Option<(usize, usize)>],
+    ) -> (Vec<usize>, usize) {
         let size = |slot: &Slot| match &forms[slot.value.at()] {
             Some((_, shape)) if slot.floats => {
                 shape.iter().product::<usize>().next_multiple_of(ALIGN)
@@ -189,16 +215,15 @@ impl Schedule {
         let mut order: Vec<usize> = (0..sizes.len()).filter(|i| sizes[*i] > 0).collect();
         order.sort_by_key(|i| (std::cmp::Reverse(sizes[*i]), *i));
         let mut offsets = vec![0; sizes.len()];
-        let mut placed: Vec<usize> = vec![];
+        let mut placed: Vec<(usize, usize, usize)> = vec![];
         let mut end = 0;
         for i in order {
-            let (first, last) = self.slots[i].life;
+            let Some((first, last)) = lives[i] else {
+                continue;
+            };
             let mut beside: Vec<(usize, usize)> = (placed.iter())
-                .filter(|j| {
-                    let (from, to) = self.slots[**j].life;
-                    from <= last && first <= to
-                })
-                .map(|j| (offsets[*j], offsets[*j] + sizes[*j]))
+                .filter(|(_, from, to)| *from <= last && first <= *to)
+                .map(|(j, ..)| (offsets[*j], offsets[*j] + sizes[*j]))
                 .collect();
             beside.sort_unstable();
             let mut at = 0;
@@ -210,7 +235,7 @@ impl Schedule {
             }
             offsets[i] = at;
             end = end.max(at + sizes[i]);
-            placed.push(i);
+            placed.push((i, first, last));
         }
         (offsets, end)
     }

@@ -1,4 +1,5 @@
 //! Steps: what a device knows how to do. Every extent in a step is a number.
+use crate::ir::ValueId;
 use crate::ops::{Attrs, Binary, Pool, Softmax, Unary};
 
 /// What is done with operands to make results, all of them f32 where nothing else is said.
@@ -6,6 +7,8 @@ use crate::ops::{Attrs, Binary, Pool, Softmax, Unary};
 pub enum Step {
     /// A convolution: input, weight, bias if there is one.
     Conv(Conv),
+    /// A transposed convolution: its window slides over the result, and has one place for each element of the input.
+    Spread(Conv),
     /// Matrix products: the two sides, and for some a matrix that is added.
     Product(Product),
     /// A function of every element.
@@ -28,6 +31,17 @@ pub enum Step {
     Copy(Vec<Block>),
     /// Whatever else there is, of any types: the operator's reference.
     Reference,
+}
+
+/// What is done at once with every element of a result, in its place.
+#[derive(Clone, Debug)]
+pub enum After {
+    /// A function of it.
+    Map(Unary, Attrs),
+    /// It is held between two bounds.
+    Clip(f32, f32),
+    /// Another value is added, of the same shape or repeated over the first axes.
+    Add(ValueId),
 }
 
 /// A window that slides over up to three spatial axes; missing ones come first and have extent 1.

@@ -55,6 +55,32 @@ fn output(
         .ok_or_else(overflow)
 }
 
+/// The window, and what of the output lies before its first element, by axis: where element `k` of window `i` is added
+/// is `i * stride + k * dilation` less that.
+pub fn spread(
+    attrs: &Attrs,
+    kernel: &[usize],
+    spatial: &[usize],
+    space: &[usize],
+) -> Result<(Window, Vec<i64>), RuleError> {
+    let (window, more) = window(attrs, kernel.iter().map(|n| *n as i64).collect())?;
+    let before = (0..kernel.len()).map(|a| {
+        let span = window.dilation[a] * (window.kernel[a] - 1) + 1;
+        let full = (spatial[a] as i64 - 1) * window.stride[a] + span + more[a];
+        let total = (full - space[a] as i64).max(0);
+        match &window.auto_pad[..] {
+            "same_lower" => total - total / 2,
+            "same_upper" => total / 2,
+            // A stated shape leaves the padding to be found; by default more of it at the end.
+            _ if attrs.get("output_shape").is_some() => total / 2,
+            "valid" => 0,
+            _ => window.pad[a],
+        }
+    });
+    let before = before.collect();
+    Ok((window, before))
+}
+
 impl Operator for ConvTranspose {
     fn attrs(&self) -> &'static [AttrSpec] {
         &[
@@ -132,29 +158,13 @@ impl Operator for ConvTranspose {
         let (dtype, shape) = cx.result(0)?;
         let wrong = |e: RuleError| EvalError::Wrong(e.to_string());
         let kernel = &w.shape[2..];
-        let wide = kernel.iter().map(|n| *n as i64).collect();
-        let (window, more) = window(cx.attrs, wide).map_err(wrong)?;
         let (xs, ws) = (x.to_f32()?, w.to_f32()?);
         let groups = usize::try_from(cx.attrs.int_or("groups", 1))
             .unwrap_or(1)
             .max(1);
         let (inner, per_group) = (x.shape[1] / groups, w.shape[1]);
         let (spatial, space) = (&x.shape[2..], &shape[2..]);
-        let before: Vec<i64> = (0..kernel.len())
-            .map(|a| {
-                let span = window.dilation[a] * (window.kernel[a] - 1) + 1;
-                let full = (spatial[a] as i64 - 1) * window.stride[a] + span + more[a];
-                let total = (full - space[a] as i64).max(0);
-                match &window.auto_pad[..] {
-                    "same_lower" => total - total / 2,
-                    "same_upper" => total / 2,
-                    // A stated shape leaves the padding to be found; by default more of it at the end.
-                    _ if cx.attrs.get("output_shape").is_some() => total / 2,
-                    "valid" => 0,
-                    _ => window.pad[a],
-                }
-            })
-            .collect();
+        let (window, before) = spread(cx.attrs, kernel, spatial, space).map_err(wrong)?;
         let (volume, places) = (
             spatial.iter().product::<usize>(),
             space.iter().product::<usize>(),

@@ -54,6 +54,7 @@ pub use context::{
     AttrDims, Eval, EvalError, Handle, Mask, Operand, Rule, RuleError, Shape, ValueType, View,
     normalize_axis,
 };
+pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use table::{Arg, Binary, Norm, Op, Pool, Recurrent, Reduce, Softmax, Unary};
 

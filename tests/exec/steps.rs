@@ -38,16 +38,17 @@ fn convolutions() {
 #[test]
 fn transposed_convolutions() {
     #[rustfmt::skip]
-    let cases: &[(&str, &str, &str)] = &[
-        ("1, 3, 7, 5", "3, 37, 2, 2", "stride = [2, 2]"),
-        ("2, 37, 7, 5", "37, 3, 3, 3", "stride = [2, 2], pad = [1, 1, 1, 1], output_pad = [1, 1]"),
-        ("1, 6, 7, 5", "6, 2, 3, 3", "groups = 3, dilation = [2, 1]"),
-        ("1, 3, 7", "3, 5, 4", "stride = [2], pad = [1, 1]"),
-        ("1, 3, 7, 5", "3, 2, 3, 3", "stride = [2, 2], auto_pad = \"same_upper\""),
+    let cases: &[(&str, &str, &str, usize)] = &[
+        ("1, 3, 7, 5", "3, 37, 2, 2", "stride = [2, 2]", 37),
+        ("2, 37, 7, 5", "37, 3, 3, 3", "stride = [2, 2], pad = [1, 1, 1, 1], output_pad = [1, 1]", 3),
+        ("1, 6, 7, 5", "6, 2, 3, 3", "groups = 3, dilation = [2, 1]", 6),
+        ("1, 3, 7", "3, 5, 4", "stride = [2], pad = [1, 1]", 5),
+        ("1, 3, 7, 5", "3, 2, 3, 3", "stride = [2, 2], auto_pad = \"same_upper\"", 2),
     ];
-    for (x, w, attrs) in cases {
+    for (x, w, attrs, out) in cases {
         agrees(&format!(
-            "param @w : f32[{w}]\ninput %x : f32[{x}]\n%y = conv_transpose(%x, @w) {{{attrs}}}\noutput %y"
+            "param @w : f32[{w}]\nparam @b : f32[{out}]\ninput %x : f32[{x}]\n%y = conv_transpose(%x, @w) {{{attrs}}}\n\
+             %z = conv_transpose(%x, @w, @b) {{{attrs}}}\noutput %y\noutput %z"
         ));
     }
 }
@@ -283,5 +284,42 @@ fn values_shared() {
 fn half_floats() {
     agrees(
         "param @w : f16[8, 5]\ninput %x : f32[3, 5]\n%h = cast(%x) {to = f32}\n%v = cast(@w) {to = f32}\n%y = linear(%h, %v) {trans_b = true}\noutput %y",
+    );
+}
+
+/// What a whole run does at once: batch norms in weights, activations and sums in place.
+#[test]
+fn done_at_once() {
+    let norm = "param @s : f32[6]\nparam @t : f32[6]\nparam @m : f32[6]\nparam @r : f32[6]\nconst @v : f32[6] = [0.5, 1.0, 2.0, 0.1, 3.0, 0.7]\n\
+                const @zero : f32[] = 0.0\nconst @six : f32[] = 6.0\n";
+    let conv = "param @w : f32[6, 3, 3, 3]\nparam @u : f32[6, 6, 1, 1]\ninput %x : f32[2, 3, 9, 7]\n%c = conv(%x, @w) {pad = [1, 1, 1, 1]}\n";
+    let bodies = [
+        "%n = batch_norm(%c, @s, @t, @m, @v)\n%y = relu(%n)\noutput %y",
+        "%n = batch_norm(%c, @s, @t, @m, @v)\n%y = relu(%n)\noutput %y\noutput %c",
+        "%n = batch_norm(%c, @s, @t, @m, @v)\n%a = clip(%n, @zero, @six)\n%d = conv(%a, @u, @t)\n%e = add(%d, %a)\n%y = relu(%e)\noutput %y",
+        "%d = conv(%c, @u)\n%n = batch_norm(%d, @s, @t, @m, @v)\n%e = add(%c, %n)\n%f = add(%e, %d)\n%y = relu(%f)\noutput %y",
+        "%a = relu(%c)\n%d = conv(%a, @u)\n%e = add(%d, %d)\n%y = sigmoid(%e)\n%z = mul(%y, %e)\noutput %z",
+        "%a = conv(%c, @u)\n%b = conv(%c, @u)\n%y = add(%a, %b)\n%z = relu(%a)\noutput %y\noutput %z",
+        "%a = conv(%c, @u)\n%b = neg(%a)\n%d = conv(%c, @u)\n%e = add(%b, %d)\n%y = batch_norm(%e, @s, @t, @m, @v)\noutput %y",
+        "%f = reshape(%c) : f32[2, 378]\n%g = relu(%f)\n%h = reshape(%g) : f32[2, 6, 9, 7]\n%y = batch_norm(%h, @s, @t, @m, @v)\noutput %y",
+        "%n = batch_norm(%c, @s, @t, @m, @v)\n%l = reshape(%n) : f32[2, 6, 63]\n%o = neg(%n)\noutput %l\noutput %o",
+    ];
+    for body in bodies {
+        agrees(&format!("{norm}{conv}{body}"));
+    }
+    agrees(
+        "param @w : f32[5, 7]\nparam @b : f32[7]\ninput %x : f32[2, 3, 5]\n%m = matmul(%x, @w)\n%a = add(@b, %m)\n%g = gelu(%a)\n%s = add(%g, %g)\noutput %s",
+    );
+    agrees(
+        "param @w : f32[5, 7]\nparam @b : f32[3, 1]\ninput %x : f32[2, 3, 5]\n%m = matmul(%x, @w)\n%a = add(%m, @b)\noutput %a",
+    );
+    agrees(
+        "param @w : f32[5, 5]\ninput %x : f32[3, 5]\n%p = matmul(%x, @w)\n%q = matmul(%p, @w)\n%a = add(%p, %q)\n%b = add(%a, %x)\n%c = relu(%b)\noutput %c",
+    );
+    agrees(
+        "const @one : f32[] = 1.5\nparam @w : f32[5, 67]\ninput %x : f32[300, 5]\n%m = matmul(%x, @w)\n%a = add(%m, @one)\n%b = add(%a, %a)\noutput %b",
+    );
+    agrees(
+        "param @b : f32[67]\nparam @w : f32[5, 67]\ninput %x : f32[300, 5]\n%m = matmul(%x, @w)\n%n = matmul(%x, @w)\n%a = add(%m, @b)\n%c = add(%a, %n)\noutput %c",
     );
 }

@@ -149,3 +149,38 @@ fn depthwise(slide: &Slide, x: &[f32], w: &[f32], out: &mut [f32]) {
         }
     });
 }
+
+/// The transposed convolution.
+pub fn spread(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    let slide = &step.slide;
+    let (volume, places, taps) = (slide.volume(), slide.places(), slide.taps());
+    let (inner, outer, groups) = (step.inner, step.outer, step.groups);
+    let depth = outer * taps;
+    let stride = slide.stride[2];
+    let threads = match groups * step.batch {
+        1 => rayon::current_num_threads(),
+        _ => 1,
+    };
+    let parts = out.par_chunks_mut(outer * volume).enumerate();
+    parts.for_each(|(part, out)| {
+        let group = part % groups;
+        let w = &w[group * inner * depth..][..inner * depth];
+        let x = &x[part * inner * places..][..inner * places];
+        let mut windows = SCRATCH.take();
+        windows.resize(windows.len().max(depth * places), 0.0);
+        let (w, x) = (Matrix::new(w, inner, depth), Matrix::new(x, inner, places));
+        product(w.transposed(), x, &mut windows, places, false, threads);
+        let planes = out
+            .par_chunks_mut(volume)
+            .zip(windows.par_chunks(taps * places));
+        planes.enumerate().for_each(|(o, (out, windows))| {
+            out.fill(bias.map_or(0.0, |b| b[group * outer + o]));
+            slide.rows(|tap, row, to| {
+                let windows = &windows[tap * places..][row];
+                let out = out[to..].iter_mut().step_by(stride);
+                out.zip(windows).for_each(|(o, x)| *o += x);
+            });
+        });
+        SCRATCH.set(windows);
+    });
+}

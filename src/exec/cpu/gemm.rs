@@ -22,6 +22,14 @@ impl<'a> Matrix<'a> {
             step: (columns, 1),
         }
     }
+    /// The matrix on its side.
+    pub fn transposed(self) -> Matrix<'a> {
+        Matrix {
+            data: self.data,
+            shape: (self.shape.1, self.shape.0),
+            step: (self.step.1, self.step.0),
+        }
+    }
     fn fits(&self) -> bool {
         fits(self.data.len(), self.shape, self.step)
     }

@@ -65,8 +65,8 @@ fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
-/// A function of every element.
-pub fn map(f: Unary, attrs: &Attrs, x: &[f32], out: &mut [f32]) {
+/// A function of every element; of those that are in `out` where there is no `x`.
+pub fn map(f: Unary, attrs: &Attrs, x: Option<&[f32]>, out: &mut [f32]) {
     let tanh_gelu = attrs.str_or("approximate", "none") == "tanh";
     match f {
         Unary::Relu => each(x, out, |x| if x < 0.0 { 0.0 } else { x }),
@@ -97,22 +97,46 @@ pub fn map(f: Unary, attrs: &Attrs, x: &[f32], out: &mut [f32]) {
     }
 }
 
-fn each(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
-    split(out, 1, |first, out| {
-        let x = &x[first..first + out.len()];
-        out.iter_mut().zip(x).for_each(|(o, x)| *o = f(*x));
+fn each(x: Option<&[f32]>, out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    split(out, 1, |first, out| match x {
+        Some(x) => {
+            let x = &x[first..first + out.len()];
+            out.iter_mut().zip(x).for_each(|(o, x)| *o = f(*x));
+        }
+        None => out.iter_mut().for_each(|o| *o = f(*o)),
     });
 }
 
 /// Every element between two bounds.
 pub fn clip(x: &[f32], least: Option<&[f32]>, most: Option<&[f32]>, out: &mut [f32]) {
     let bound = |b: Option<&[f32]>, none| b.and_then(|b| b.first().copied()).unwrap_or(none);
-    let least = bound(least, f32::NEG_INFINITY);
-    let most = bound(most, f32::INFINITY);
+    let bounds = (bound(least, f32::NEG_INFINITY), bound(most, f32::INFINITY));
+    hold(Some(x), bounds, out);
+}
+
+/// The same, with bounds that are known, and of what is in `out` where there is no `x`.
+pub fn hold(x: Option<&[f32]>, (least, most): (f32, f32), out: &mut [f32]) {
     each(x, out, |x| {
         let x = if x < least { least } else { x };
         if x > most { most } else { x }
     });
+}
+
+/// Adds `x`, again and again where it is shorter.
+pub fn add(x: &[f32], out: &mut [f32]) {
+    match x {
+        [] => {}
+        [one] => each(None, out, |o| o + one),
+        _ if x.len() == out.len() => split(out, 1, |first, out| {
+            let pairs = out.iter_mut().zip(&x[first..]);
+            pairs.for_each(|(o, x)| *o += x);
+        }),
+        _ => split(out, x.len(), |_, out| {
+            for out in out.chunks_mut(x.len()) {
+                out.iter_mut().zip(x).for_each(|(o, x)| *o += x);
+            }
+        }),
+    }
 }
 
 /// A function of two elements.

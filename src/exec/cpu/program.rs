@@ -1,12 +1,13 @@
 //! A module made ready for inputs of given shapes: run as often as one likes, with all floats in one arena.
 use super::super::bind::Bindings;
 use super::super::schedule::{Bound, Place, Schedule, Task, computed, schedule};
-use super::super::step::Step;
+use super::super::step::{After, Step};
 use super::steps;
 use crate::ir::{Facts, Module, ValueId};
 use crate::ops::Eval;
 use crate::prune::RunError;
 use crate::tensor::{DType, Tensor};
+use std::borrow::Cow;
 
 /// A module that is ready to run.
 pub struct Program<'m> {
@@ -94,77 +95,83 @@ impl<'m> Program<'m> {
 
     fn task(&mut self, i: usize) -> Result<(), String> {
         let task = &self.bound.tasks[i];
-        let node = self.module.node(task.node);
-        if let (Step::Reference, _) | (_, None) = (&task.step, node.results[0]) {
-            let made = self.reference(task)?;
-            for (v, (tensor, form)) in node
-                .results
-                .iter()
-                .zip(made.into_iter().zip(&self.bound.tasks[i].results))
-            {
-                let Some(v) = v else { continue };
-                let wide = tensor
-                    .cast(computed(tensor.dtype))
-                    .map_err(|e| e.to_string())?;
-                if (wide.dtype, &wide.shape) != (form.0, &form.1) {
-                    return Err(format!(
-                        "it gives a shape of {:?}, which is not what was derived",
-                        wide.shape
-                    ));
-                }
-                let Some(Place::Slot(slot)) = self.schedule.places[v.at()] else {
-                    continue;
-                };
-                match self.schedule.slots[slot].floats {
-                    true => {
-                        let (at, n) = (self.bound.offsets[slot], wide.len());
-                        let floats = wide.to_f32().map_err(|e| e.to_string())?;
-                        self.arena[at..at + n].copy_from_slice(&floats);
-                    }
-                    false => self.loose[slot] = Some(wide),
-                }
+        let slot = match (
+            &task.step,
+            task.writes[0].and_then(|v| self.schedule.places[v.at()]),
+        ) {
+            (Step::Reference, _) | (_, None | Some(Place::Given(_))) => {
+                let made = self.reference(task)?;
+                return self.keep(i, made);
             }
-            return Ok(());
-        }
-        let Some(Place::Slot(slot)) = node.results[0].and_then(|v| self.schedule.places[v.at()])
-        else {
-            return Err("its result has no place".into());
+            (_, Some(Place::Slot(slot))) => slot,
         };
         let n: usize = task.results[0].1.iter().product();
         let at = self.bound.offsets[slot];
         // What is read lies before or behind what is written, as both live now.
         let (before, rest) = self.arena.split_at_mut(at);
         let (out, behind) = rest.split_at_mut(n);
-        let mut held = vec![];
-        for (v, form) in node.operands.iter().zip(&task.operands) {
-            let (Some(v), Some((_, shape))) = (v, form) else {
-                held.push(None);
-                continue;
-            };
-            let size: usize = shape.iter().product();
-            held.push(match self.schedule.places[v.at()] {
-                Some(Place::Slot(slot)) => {
+        let floats = |v: ValueId| -> Option<Cow<'_, [f32]>> {
+            let size: usize = self.bound.forms[v.at()].as_ref()?.1.iter().product();
+            match self.schedule.places[v.at()]? {
+                Place::Slot(slot) => {
                     let from = self.bound.offsets[slot];
                     let floats = match from < at {
                         true => before.get(from..from + size),
-                        false => behind
-                            .get(from.saturating_sub(at + n)..)
-                            .and_then(|b| b.get(..size)),
+                        false => {
+                            (behind.get(from.saturating_sub(at + n)..)).and_then(|b| b.get(..size))
+                        }
                     };
-                    floats.map(std::borrow::Cow::Borrowed)
+                    floats.map(Cow::Borrowed)
                 }
-                Some(Place::Given(v)) => self.given[v.at()].as_ref().and_then(|t| t.to_f32().ok()),
-                None => None,
-            });
+                Place::Given(v) => self.given[v.at()].as_ref()?.to_f32().ok(),
+            }
+        };
+        let mut held: Vec<Option<Cow<'_, [f32]>>> =
+            task.reads.iter().map(|v| floats((*v)?)).collect();
+        for (k, tensor) in &task.own {
+            held.resize(held.len().max(k + 1), None);
+            held[*k] = tensor.to_f32().ok();
         }
         let operands: Vec<Option<&[f32]>> = held.iter().map(|h| h.as_deref()).collect();
         steps::run(&task.step, &operands, out);
+        for after in &task.after {
+            let other = match after {
+                After::Add(v) => floats(*v),
+                After::Map(..) | After::Clip(..) => None,
+            };
+            steps::after(after, other.as_deref(), out);
+        }
+        Ok(())
+    }
+    /// Puts what the reference made in its place.
+    fn keep(&mut self, i: usize, made: Vec<Tensor>) -> Result<(), String> {
+        let task = &self.bound.tasks[i];
+        for (v, (tensor, form)) in task.writes.iter().zip(made.into_iter().zip(&task.results)) {
+            let Some(Place::Slot(slot)) = v.and_then(|v| self.schedule.places[v.at()]) else {
+                continue;
+            };
+            let wide = tensor.cast(computed(tensor.dtype));
+            let wide = wide.map_err(|e| e.to_string())?;
+            if (wide.dtype, &wide.shape) != (form.0, &form.1) {
+                let shape = &wide.shape;
+                return Err(format!(
+                    "it gives a shape of {shape:?}, which is not what was derived"
+                ));
+            }
+            if self.schedule.slots[slot].floats {
+                let (at, n) = (self.bound.offsets[slot], wide.len());
+                let floats = wide.to_f32().map_err(|e| e.to_string())?;
+                self.arena[at..at + n].copy_from_slice(&floats);
+            } else {
+                self.loose[slot] = Some(wide);
+            }
+        }
         Ok(())
     }
 
     fn reference(&self, task: &Task) -> Result<Vec<Tensor>, String> {
         let node = self.module.node(task.node);
-        let operands: Vec<Option<Tensor>> = (node.operands.iter())
+        let operands: Vec<Option<Tensor>> = (task.reads.iter())
             .map(|v| {
                 v.map(|v| self.tensor(v).ok_or("an operand has no value"))
                     .transpose()
@@ -197,7 +204,7 @@ impl<'m> Program<'m> {
 fn ready(tensor: &Tensor) -> Result<Tensor, crate::tensor::TensorError> {
     let wide = tensor.cast(computed(tensor.dtype))?;
     if wide.dtype == DType::F32
-        && let Some(std::borrow::Cow::Owned(floats)) = wide.view::<f32>()
+        && let Some(Cow::Owned(floats)) = wide.view::<f32>()
     {
         return Tensor::from_f32(&wide.shape, floats);
     }

@@ -1,5 +1,5 @@
 //! The CPU's match over steps.
-use super::super::step::Step;
+use super::super::step::{After, Step};
 use super::wide::wide;
 use super::{conv, copy, lines, pointwise, pool, product};
 use rayon::prelude::*;
@@ -13,8 +13,9 @@ pub fn run(step: &Step, operands: &[Option<&[f32]>], out: &mut [f32]) -> bool {
     let must = |k: usize| x(k).unwrap_or_default();
     match step {
         Step::Conv(conv) => conv::conv(conv, must(0), must(1), x(2), out),
+        Step::Spread(conv) => conv::spread(conv, must(0), must(1), x(2), out),
         Step::Product(product) => product::products(product, must(0), must(1), x(2), out),
-        Step::Map(f, attrs) => pointwise::map(*f, attrs, must(0), out),
+        Step::Map(f, attrs) => pointwise::map(*f, attrs, x(0), out),
         Step::Clip => pointwise::clip(must(0), x(1), x(2), out),
         Step::Zip(f, attrs, zip) => pointwise::zip(*f, attrs, zip, [must(0), must(1)], out),
         Step::BatchNorm(channels) => {
@@ -28,6 +29,15 @@ pub fn run(step: &Step, operands: &[Option<&[f32]>], out: &mut [f32]) -> bool {
         Step::Reference => return false,
     }
     true
+}
+
+/// Does with every element of `out` what is done at once; `other` is what is added.
+pub fn after(after: &After, other: Option<&[f32]>, out: &mut [f32]) {
+    match after {
+        After::Map(f, attrs) => pointwise::map(*f, attrs, None, out),
+        After::Clip(least, most) => pointwise::hold(None, (*least, *most), out),
+        After::Add(_) => pointwise::add(other.unwrap_or_default(), out),
+    }
 }
 
 /// Elements that are worth a thread.
