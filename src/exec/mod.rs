@@ -5,6 +5,7 @@ mod fuse;
 mod lower;
 mod schedule;
 pub mod step;
+mod windows;
 
 pub use bind::Bindings;
 pub use cpu::{Cpu, Program};
