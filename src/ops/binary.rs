@@ -36,7 +36,11 @@ impl Binary {
             // Of the sign of the divisor, as Python's.
             Binary::Mod => |a, b| {
                 let rest = a % b;
-                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+                if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+                    rest + b
+                } else {
+                    rest
+                }
             },
             Binary::Prelu => |a, slope| if a < 0.0 { a * slope } else { a },
             Binary::Max => |a, b| if a.is_nan() || a > b { a } else { b },
@@ -63,7 +67,7 @@ impl Binary {
             Binary::Div => i64::checked_div,
             Binary::Pow => |a, b| a.checked_pow(u32::try_from(b).ok()?),
             Binary::Mod if attrs.int_or("fmod", 0) != 0 => i64::checked_rem,
-            Binary::Mod => |a, b| Some(a.checked_rem(b)?.checked_add(b)?.checked_rem(b)?),
+            Binary::Mod => |a, b| a.checked_rem(b)?.checked_add(b)?.checked_rem(b),
             Binary::Prelu => |a, slope| Some(if a < 0 { a.wrapping_mul(slope) } else { a }),
             Binary::Max => |a, b| Some(a.max(b)),
             Binary::Min => |a, b| Some(a.min(b)),

@@ -131,11 +131,11 @@ impl Operator for ConvTranspose {
             return cx.wrong("the kernel's extents are not known");
         };
         let (window, more) = window(cx.attrs, kernel)?;
-        for axis in 0..more.len() {
+        for (axis, more) in more.iter().enumerate() {
             cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             cx.freeze(w.axes[axis + 2], Reason::SpatialAxis);
             let input = cx.dims.extent(x.axes[axis + 2]).clone();
-            let extent = output(&window, cx.attrs, more[axis], axis, &input)?;
+            let extent = output(&window, cx.attrs, *more, axis, &input)?;
             if extent.known().is_some_and(|n| n < 1) {
                 return cx.wrong("its padding leaves nothing of an axis");
             }

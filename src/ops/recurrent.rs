@@ -183,10 +183,8 @@ impl Operator for Recurrent {
         };
         let all = [(y, &of_y[..]), (h, &of_state), (c, &of_state)];
         let all = all.into_iter().zip(cx.results);
-        all.map(|((values, shape), (dtype, _))| {
-            Ok(Tensor::from_f32(shape, values)?.cast(*dtype)?)
-        })
-        .collect()
+        all.map(|((values, shape), (dtype, _))| Ok(Tensor::from_f32(shape, values)?.cast(*dtype)?))
+            .collect()
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         mask.filled(&[(0, &[2], 0.0), (2, &[2], 0.0)])

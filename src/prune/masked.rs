@@ -109,7 +109,11 @@ impl Masking<'_> {
         let facts = self.facts;
         let dims = operands.flat_map(|v| facts.axes(*v).unwrap_or_default());
         // All of them are looked up, so that `lost` knows.
-        dims.fold(false, |touched, d| self.kept(*d).is_some() || touched)
+        let mut touched = false;
+        for d in dims {
+            touched |= self.kept(*d).is_some();
+        }
+        touched
     }
     fn kept(&mut self, d: crate::dims::Dim) -> Option<Arc<Vec<usize>>> {
         let class = self.facts.dims.find(d);

@@ -75,7 +75,7 @@ fn judge(programs: u64, longest: usize, freezes: bool) -> String {
         let (again, others) = solve(&program, &other).unwrap();
         orders += usize::from(shape(&dims, &ids) != shape(&again, &others));
         positions += ids.iter().map(|id| dims.needs(*id).len()).sum::<usize>();
-        for (axis, i, why) in oracle.losses(&dims, &ids, &mut undecided) {
+        for (_, _, why) in oracle.losses(&dims, &ids, &mut undecided) {
             // Without a reason: the atoms are coarser than they need be.
             let why = why.map_or("coarse atoms".to_string(), |r| r.to_string());
             *lost.entry(why).or_default() += 1;

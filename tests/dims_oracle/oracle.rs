@@ -3,6 +3,7 @@
 //! * an operator that moves positions ties them (`r(y[i]) = r(x[index(i)])`),
 //! * a reshape ties a flat position to one position of every axis on either side, and as a tensor keeps a rectangle only,
 //!   `r(flat) = r(i1) or r(i2) or ...`: a flat position goes exactly when one of its coordinates goes.
+//!
 //! A *legal removal* is a set of positions that satisfies every operator, spares frozen positions, and leaves no axis empty.
 //! (Legal removals are closed under union but for the last condition, so single units tell about all choices.)
 use std::collections::{BTreeMap, BTreeSet, HashMap};

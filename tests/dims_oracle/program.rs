@@ -90,7 +90,7 @@ impl Rng {
 const LARGEST: usize = 48;
 
 fn divisors(n: usize) -> Vec<usize> {
-    (1..=n).filter(|d| n % d == 0).collect()
+    (1..=n).filter(|d| n.is_multiple_of(*d)).collect()
 }
 fn cuts(rng: &mut Rng, n: usize, most: usize) -> Vec<usize> {
     let mut at: Vec<usize> = (0..1 + rng.below(most))
