@@ -1,5 +1,6 @@
-//! Convolution: as matrix products over unrolled windows, or plane by plane where it is depthwise.
+//! Convolution: as matrix products over unrolled windows, or by themselves where they are depthwise.
 use super::super::step::{Conv, Slide};
+use super::depthwise::depthwise;
 use super::gemm::{Matrix, product};
 use super::wide::wide;
 use rayon::prelude::*;
@@ -23,12 +24,7 @@ pub fn conv(step: &Conv, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [
         out.fill(bias.map_or(0.0, |b| b[plane % (groups * outer)]));
     }
     if inner == 1 && outer == 1 {
-        let planes = out.par_chunks_mut(places).enumerate();
-        return planes.for_each(|(plane, out)| {
-            let x = &x[plane * volume..][..volume];
-            let w = &w[plane % groups * taps..][..taps];
-            wide(|| depthwise(slide, x, w, out));
-        });
+        return depthwise(slide, groups, x, w, out);
     }
     let depth = inner * taps;
     let threads = match groups * step.batch {
@@ -125,29 +121,6 @@ fn unroll(slide: &Slide, plane: &[f32], tap: usize, tile: &Tile, out: &mut [f32]
             }
         }
     }
-}
-
-/// Adds one plane's windows, weighted.
-#[inline(always)]
-fn depthwise(slide: &Slide, x: &[f32], w: &[f32], out: &mut [f32]) {
-    let stride = slide.stride[2];
-    slide.rows(|tap, row, from| {
-        let (w, out) = (w[tap], &mut out[row]);
-        match stride {
-            1 => {
-                let x = &x[from..from + out.len()];
-                out.iter_mut().zip(x).for_each(|(o, x)| *o += w * x);
-            }
-            2 => {
-                let reads = x[from..].chunks(2);
-                out.iter_mut().zip(reads).for_each(|(o, x)| *o += w * x[0]);
-            }
-            _ => {
-                let reads = x[from..].iter().step_by(stride);
-                out.iter_mut().zip(reads).for_each(|(o, x)| *o += w * x);
-            }
-        }
-    });
 }
 
 /// The transposed convolution.

@@ -1,6 +1,7 @@
 //! The CPU: code of its own for every step, the reference for operations that have none.
 mod conv;
 mod copy;
+mod depthwise;
 mod gemm;
 mod lines;
 mod pointwise;
