@@ -10,7 +10,8 @@ pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 89.0);
     // x = n ln 2 + r, where ln 2 is in two parts so that the difference is exact.
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = (clamped - n * 0.693_359_4) + n * 2.121_944_4e-4;
     // The polynomial of Cephes' `expf`.
     let p = ((((1.987_569_1e-4 * r + 1.398_199_9e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r
@@ -18,10 +19,11 @@ pub fn exp(x: f32) -> f32 {
         * r
         + 0.5;
     let y = p * r * r + r + 1.0;
-    // Two factors, as 2^128 alone is no f32.
-    let half = (n * 0.5) as i32;
-    let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
-    let all = y * power(half) * power(n as i32 - half);
+    // The last bits of the sum are n. Two factors, as 2^128 alone is no f32.
+    let whole = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let half = whole >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
+    let all = y * power(half) * power(whole.wrapping_sub(half));
     match x < -87.3 {
         true => 0.0,
         false => all,
