@@ -14,7 +14,9 @@ pub fn lower(op: Op, attrs: &Attrs, operands: &[Option<Form>], results: &[Form])
         operands,
         results,
     };
-    if results.iter().any(|(_, shape)| shape.contains(&0)) || results.len() != 1 {
+    // Where there is nothing, there is nothing to gain.
+    let mut forms = operands.iter().flatten().chain(results);
+    if forms.any(|(_, shape)| shape.contains(&0)) || results.len() != 1 {
         return Step::Reference;
     }
     cx.lower(op).unwrap_or(Step::Reference)

@@ -60,6 +60,7 @@ fn transposed_convolutions() {
 #[test]
 fn products() {
     let cases = [
+        ("3, 0", "0, 2"),
         ("37, 67", "67, 3"),
         ("1, 67", "67, 37"),
         ("3, 37, 67", "67, 5"),
