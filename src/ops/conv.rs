@@ -127,7 +127,11 @@ impl Operator for Conv {
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.filled(&[(0, &[1], 0.0)])
+        // Depthwise: no channel sees another.
+        match mask.axes(1).get(1) {
+            Some(Expr::Num(1)) => mask.apart(),
+            _ => mask.filled(&[(0, &[1], 0.0)]),
+        }
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         let depthwise =

@@ -74,8 +74,9 @@ impl Operator for Matmul {
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        let (last, first) = (mask.rank(0) - 1, mask.rank(1).saturating_sub(2));
-        mask.filled(&[(0, &[last], 0.0), (1, &[first], 0.0)])
+        // What is multiplied by 0 need not be 0 itself.
+        let last = mask.rank(0) - 1;
+        mask.filled(&[(0, &[last], 0.0)])
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         let rank = view.operand(k).map_or(0, |o| o.axes.len());

@@ -29,4 +29,4 @@ pub use runner::{Run, RunError, Runner};
 pub use select::{Choice, Chosen, ranges, select};
 pub use shrink::shrink;
 pub use unshare::{Clones, reshare, unshare};
-pub use verify::{Verification, Verified, VerifyError, verify, verify_outputs};
+pub use verify::{Verification, Verified, VerifyError, compare, verify, verify_outputs};

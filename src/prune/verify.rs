@@ -90,17 +90,29 @@ pub fn verify(
     asked: &Verification,
 ) -> Result<Verified, VerifyError> {
     let masked = masked(original, facts, keep);
+    compare(original, facts, keep, &masked, pruned, runner, asked)
+}
+
+/// The same, where the masked program is there already.
+pub fn compare(
+    original: &Module,
+    facts: &Facts,
+    keep: &Keep,
+    masked: &Masked,
+    pruned: &Module,
+    runner: &dyn Runner,
+    asked: &Verification,
+) -> Result<Verified, VerifyError> {
     let of_masked = propagate(&masked.module).map_err(VerifyError::Module)?;
     let of_pruned = propagate(pruned).map_err(VerifyError::Module)?;
-    let pairs = match alike(original, pruned) {
-        Some(pairs) => pairs,
-        None => return Err(VerifyError::Structure(unlike(original, pruned))),
+    let Some(pairs) = alike(original, pruned) else {
+        return Err(VerifyError::Structure(unlike(original, pruned)));
     };
     let comparison = Comparison {
         original,
         facts,
         keep,
-        masked: &masked,
+        masked,
         of_masked: &of_masked,
         pruned,
         of_pruned: &of_pruned,
