@@ -63,6 +63,9 @@ fn main() {
         println!("{name}: {} operations", module.nodes.len());
         println!("  propagate {}", shown(measure(|| propagate(&module))));
         println!("  groups    {}", shown(measure(|| groups(&module, &facts))));
-        println!("  select    {}", shown(measure(|| select(&module, &facts, &found, &plan))));
+        println!(
+            "  select    {}",
+            shown(measure(|| select(&module, &facts, &found, &plan)))
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What people read: tables of what was pruned, what was not and why, what it costs, how it was verified.
 use crate::ir::Module;
-use crate::prune::{Class, Cost, Group, Groups, Lock, frozen};
+use crate::prune::{Binding, Class, Cost, Group, Groups, Lock, frozen};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -139,12 +139,12 @@ fn verified(lock: &Lock) -> String {
 }
 
 /// The groups of a model, for people.
-pub fn groups(module: &Module, groups: &Groups, whole: &Cost) -> String {
+pub fn groups(module: &Module, groups: &Groups, whole: &Cost, at: &Binding) -> String {
     let mut table = table(
         &["dim", "extent", "class", "params", "MACs", "axes"],
         &[1, 3, 4],
     );
-    let macs = whole.macs.eval(&|_| Some(1)).unwrap_or(0).max(1) as u64;
+    let macs = whole.macs_at(at).unwrap_or(0).max(1);
     for group in &groups.groups {
         let axes = axes(module, groups, group);
         let more = axes.len().saturating_sub(3);

@@ -46,7 +46,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
                 return print_json(&report::groups_json(&module, &all));
             }
             let whole = prune::cost(&module, &facts, prune::Convention::Own);
-            print(&report::groups(&module, &all, &whole))
+            let at = standard_binding(&module, &facts);
+            print(&report::groups(&module, &all, &whole, &at))
         }
         Command::Explain { model, a, b, json } => {
             let (module, _) = unshare(&load(&model.model, model.init)?);

@@ -114,8 +114,7 @@ impl Explanation<'_> {
         let mut out = format!("{} = {}\n", a.name, self.term(a.dim));
         match self.facts.dims.explain_frozen(a.dim) {
             Some((steps, reason, cause)) => {
-                let (place, words) = self.module.cause(cause);
-                let _ = writeln!(out, "frozen: {reason}, by {words} at {place}");
+                let _ = writeln!(out, "frozen: {reason}, by {}", self.module.describe(cause));
                 if !steps.is_empty() {
                     out.push_str("it is tied to that by\n");
                     self.steps(&steps, &mut out);
@@ -142,8 +141,8 @@ impl Explanation<'_> {
     }
     fn steps(&self, steps: &[Step], out: &mut String) {
         for step in steps {
-            let (place, words) = self.module.cause(step.cause);
-            let _ = writeln!(out, "  {words} at {place}: {}", self.term(step.to));
+            let stated = self.module.describe(step.cause);
+            let _ = writeln!(out, "  {stated}: {}", self.term(step.to));
         }
     }
 }

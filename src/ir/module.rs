@@ -329,6 +329,14 @@ impl Module {
             Some(_) => (self.place(Span::default(), "plan"), "the plan".into()),
         }
     }
+    /// What a cause is and where, in a few words: `` `conv` at net.tir:4:1 ``, `` `conv` (node `/conv1/Conv`) ``.
+    pub fn describe(&self, cause: Cause) -> String {
+        match self.cause(cause) {
+            (Place::Part(_, part), words) if part == words => words,
+            (Place::Part(_, part), words) => format!("{words} ({part})"),
+            (place, words) => format!("{words} at {place}"),
+        }
+    }
     /// A place in the module's origin: a span of its text, or a part named in words.
     pub fn place(&self, span: Span, part: &str) -> Place {
         match &self.origin {

@@ -1,4 +1,5 @@
 //! Groups: what goes together, where it is seen, and what cannot go.
+use super::standard_binding;
 use crate::dims::{Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names, display_names};
 use crate::ops::{Role, Use};
@@ -45,7 +46,7 @@ pub struct Group {
     pub consumers: Vec<NodeId>,
     /// The elements of the params that hold it.
     pub params: u64,
-    /// The multiply-accumulates of the operations that see it, with every run-time symbol 1.
+    /// The multiply-accumulates of the operations that see it, with run-time symbols as in [`standard_binding`].
     pub macs: u64,
 }
 
@@ -174,10 +175,7 @@ impl Reading<'_> {
     fn frozen(&self, atom: Dim, axis: (ValueId, usize)) -> Option<Frozen> {
         let extent = self.facts.dims.extent(atom);
         let (reason, stated) = match self.facts.dims.frozen(atom) {
-            Some((reason, cause)) => {
-                let (place, words) = self.module.cause(cause);
-                (reason, format!("{words} at {place}"))
-            }
+            Some((reason, cause)) => (reason, self.module.describe(cause)),
             None if extent.known() == Some(1) => (Reason::SinglePosition, String::new()),
             None => return None,
         };
@@ -249,12 +247,16 @@ impl Reading<'_> {
     }
     fn macs(&mut self) -> BTreeMap<Dim, u64> {
         let mut macs = BTreeMap::new();
+        let at = standard_binding(self.module, self.facts);
         for (i, node) in self.module.nodes.iter().enumerate() {
             let id = NodeId(i as u32);
             let cost = self
                 .facts
                 .view(self.module, id, |view| node.op.operator().macs(view));
-            let cost = cost.eval(&|_| Some(1)).unwrap_or(0).max(0) as u64;
+            let cost = cost
+                .eval(&|symbol| at.get(symbol).copied())
+                .unwrap_or(0)
+                .max(0) as u64;
             if cost > 0 {
                 for atom in self.all(node.operands.iter().chain(&node.results).flatten()) {
                     *macs.entry(atom).or_insert(0) += cost;

@@ -158,10 +158,10 @@ pub fn by_hand(
             let wrong = plan.wrong(at, format!("all of `{pattern}` is frozen"));
             let why = axes.iter().find_map(|d| facts.dims.explain_frozen(*d));
             return Err(match why {
-                Some((_, reason, cause)) => {
-                    let (place, words) = module.cause(cause);
-                    wrong.help(format!("the reason is: {reason}, by {words} at {place}"))
-                }
+                Some((_, reason, cause)) => wrong.help(format!(
+                    "the reason is: {reason}, by {}",
+                    module.describe(cause)
+                )),
                 None => wrong,
             });
         }
