@@ -222,9 +222,12 @@ fn beside(model: &Path, extension: &str) -> PathBuf {
 fn verification(plan: &Plan) -> Verification {
     let standard = Verification::default();
     let stated = plan.verify.tolerance.as_ref();
+    let extents = plan.verify.extents.iter();
     Verification {
         tolerance: stated.map_or(standard.tolerance, |t| *t.get_ref()),
-        extents: plan.verify.extents.clone(),
+        extents: extents
+            .map(|(name, all)| (name.clone(), all.get_ref().clone()))
+            .collect(),
         seed: plan.select.seed,
     }
 }

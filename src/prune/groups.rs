@@ -1,6 +1,6 @@
 //! Groups: what goes together, where it is seen, and what cannot go.
 use super::standard_binding;
-use crate::dims::{Dim, Reason, Term};
+use crate::dims::{Cause, Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names, display_names};
 use crate::ops::{Role, Use};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -59,7 +59,7 @@ pub struct Frozen {
     pub extent: String,
     /// Why.
     pub reason: Reason,
-    /// What stated it, and where, in words.
+    /// What stated it, and where, in words; empty where no part of the program did.
     pub stated: String,
 }
 
@@ -157,6 +157,14 @@ fn values_in_order(module: &Module) -> Vec<ValueId> {
     order
 }
 
+/// What of the program stated something, and where; nothing where the plan or the algebra did.
+pub(super) fn stated(module: &Module, cause: Cause) -> String {
+    if cause.0 as usize >= module.nodes.len() + module.values.len() {
+        return String::new();
+    }
+    module.describe(cause)
+}
+
 struct Reading<'m> {
     module: &'m Module,
     facts: &'m Facts,
@@ -175,7 +183,7 @@ impl Reading<'_> {
     fn frozen(&self, atom: Dim, axis: (ValueId, usize)) -> Option<Frozen> {
         let extent = self.facts.dims.extent(atom);
         let (reason, stated) = match self.facts.dims.frozen(atom) {
-            Some((reason, cause)) => (reason, self.module.describe(cause)),
+            Some((reason, cause)) => (reason, stated(self.module, cause)),
             None if extent.known() == Some(1) => (Reason::SinglePosition, String::new()),
             None => return None,
         };

@@ -1,5 +1,6 @@
 //! What the globs of a plan mean: params, values, dims and module paths.
-use super::groups::Groups;
+use super::groups::{Groups, stated};
+use super::inputs;
 use super::plan::Plan;
 use crate::diag::{Diagnostic, nearest};
 use crate::dims::{Cause, Dim, Reason};
@@ -93,7 +94,8 @@ impl Named {
             }
         }
         if let (true, Some((name, rank))) = (axes.is_empty(), rank) {
-            let message = format!("`{name}` has {rank} axes, counted from 0");
+            let axes = if rank == 1 { "axis" } else { "axes" };
+            let message = format!("`{name}` has {rank} {axes}, counted from 0");
             return Err(plan.wrong(at, message));
         }
         if !found {
@@ -109,8 +111,19 @@ impl Named {
     }
 }
 
-/// Freezes what the plan protects.
+/// Freezes what the plan protects, and checks that what it binds for verification is there.
 pub fn protect(module: &Module, facts: &mut Facts, plan: &Plan) -> Result<(), Diagnostic> {
+    let (symbols, _) = inputs::symbols(module, facts);
+    for (name, bound) in &plan.verify.extents {
+        if !symbols.contains(&**name) {
+            let message = format!("no input has an extent `{name}`");
+            let wrong = plan.wrong(bound.span(), message);
+            return Err(match nearest(name, symbols.iter().map(|s| &**s)) {
+                Some(near) => wrong.help(format!("do you mean `{near}`?")),
+                None => wrong,
+            });
+        }
+    }
     if plan.protect.freeze.is_empty() {
         return Ok(());
     }
@@ -158,10 +171,10 @@ pub fn by_hand(
             let wrong = plan.wrong(at, format!("all of `{pattern}` is frozen"));
             let why = axes.iter().find_map(|d| facts.dims.explain_frozen(*d));
             return Err(match why {
-                Some((_, reason, cause)) => wrong.help(format!(
-                    "the reason is: {reason}, by {}",
-                    module.describe(cause)
-                )),
+                Some((_, reason, cause)) => wrong.help(match stated(module, cause) {
+                    by if by.is_empty() => format!("the reason is: {reason}"),
+                    by => format!("the reason is: {reason}, by {by}"),
+                }),
                 None => wrong,
             });
         }

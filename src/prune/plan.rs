@@ -130,8 +130,8 @@ pub struct Constraints {
 pub struct VerifyPlan {
     /// The largest difference that passes, relative to the largest magnitude of a value.
     pub tolerance: Option<Spanned<f64>>,
-    /// What run-time symbols are bound to, in turn.
-    pub extents: BTreeMap<String, Vec<i64>>,
+    /// What run-time symbols are bound to, in the first run and the second.
+    pub extents: BTreeMap<String, Spanned<Vec<i64>>>,
 }
 
 impl Plan {
@@ -280,6 +280,14 @@ impl Plan {
             );
             return Err(self.wrong(tolerance.span(), message));
         }
+        for (name, bound) in &self.verify.extents {
+            let all = bound.get_ref();
+            if !(1..=2).contains(&all.len()) || all.iter().any(|n| *n < 1) {
+                let message = format!("`{name}` is not bound to one or two extents from 1 on");
+                let help = "there are two runs, and nothing is compared where an extent is 0";
+                return Err(self.wrong(bound.span(), message).help(help));
+            }
+        }
         Ok(())
     }
 }
@@ -303,6 +311,21 @@ pub(super) fn wrong_toml(source: &Arc<Source>, error: &toml::de::Error) -> Diagn
                 None => format!("known here: {}", expected.join(", ")),
             })
         }
-        _ => Diagnostic::new(message).at(place),
+        _ => Diagnostic::new(plain(&message)).at(place),
     }
+}
+
+/// The reader's names of types and keys, in a user's words.
+fn plain(message: &str) -> String {
+    let words = [
+        ("missing field", "missing key"),
+        ("expected f64", "expected a number"),
+        ("expected i64", "expected a whole number"),
+        ("expected u64", "expected a whole number from 0 on"),
+        ("expected a sequence", "expected a list"),
+    ];
+    let message = message.to_string();
+    words
+        .iter()
+        .fold(message, |text, (from, to)| text.replace(from, to))
 }

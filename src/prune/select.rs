@@ -146,11 +146,16 @@ impl Selection<'_> {
         let mut stay = n - go;
         if go > 0 {
             stay = stay.max(stays(n, most).max(n - (n as f64 * most).floor() as usize));
-            stay -= stay % self.steps.get(&group.atom).copied().unwrap_or(1);
+            let step = self.steps.get(&group.atom).copied().unwrap_or(1);
+            if (1..step).contains(&stay) {
+                return Err(format!(
+                    "{stay} of {n} would stay, and `round_to` makes steps of {step}"
+                ));
+            }
+            stay -= stay % step;
             if stay == 0 {
                 return Err(format!("all of {n} positions would go"));
             }
-            let step = self.steps.get(&group.atom).copied().unwrap_or(1);
             if stay < least {
                 stay = least.div_ceil(step) * step;
             }
