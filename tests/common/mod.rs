@@ -1,4 +1,5 @@
 //! Small networks, pruned at random and proved.
+#![allow(dead_code)] // Each test that has this module uses a part of it.
 use std::sync::Arc;
 use tpc::diag::Source;
 use tpc::exec::Cpu;
