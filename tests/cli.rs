@@ -179,6 +179,32 @@ fn compiles_verifies_and_replays() {
 }
 
 #[test]
+fn a_lock_says_again_what_was_protected_and_how_it_was_verified() {
+    let folder = Folder::new();
+    let net = NET.replace("f32[1, 3, 8, 8]", "f32[N, 3, 8, 8]");
+    let net = net.replace("model \"net\"", "model \"net\"\ndim N = ?");
+    folder.write("free.tir", net);
+    folder.write(
+        "plan.toml",
+        "[target]\nratio = 0.5\n[select]\nseed = 9\n[protect]\nfreeze = [\"c1.*:0\"]\n\
+         [verify]\nextents = { N = [2, 5] }\ntolerance = 1e-4\n",
+    );
+    let compile = |plan: &str, out: &str| {
+        let args = [
+            "compile", "free.tir", "--init", "7", "--prune", plan, "-o", out,
+        ];
+        let made = folder.run(&args);
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    };
+    compile("plan.toml", "first.tir");
+    compile("first.lock", "again.tir");
+    let (first, again) = (folder.read("first.lock"), folder.read("again.lock"));
+    assert_eq!(text(&first), text(&again));
+    assert_eq!(folder.read("first.tir"), folder.read("again.tir"));
+    assert!(text(&first).contains("reason = \"plan\""));
+}
+
+#[test]
 fn the_readme_example_works_in_both_forms() {
     let folder = Folder::new();
     let model = example();

@@ -157,7 +157,8 @@ fn global() {
 
 #[test]
 fn rounding() {
-    let table: [(usize, usize, &[(f64, usize)]); 2] = [
+    type Row = (usize, usize, &'static [(f64, usize)]);
+    let table: [Row; 2] = [
         (20, 8, &[(0.1, 16), (0.3, 8), (0.5, 8), (0.7, 20)]),
         (64, 16, &[(0.1, 48), (0.3, 32), (0.9, 64)]),
     ];

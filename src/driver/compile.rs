@@ -37,6 +37,8 @@ pub struct Chosen {
     pub groups: Groups,
     /// What is removed.
     pub choice: Choice,
+    /// Globs of what the plan protects.
+    pub protect: Vec<String>,
     /// How it is to be verified.
     pub verification: Verification,
     clones: prune::Clones,
@@ -125,19 +127,15 @@ pub fn choose(read: &Module, plan: &Arc<Source>) -> Result<Chosen, Failure> {
     let (original, clones) = unshare(read);
     let mut facts = propagate(&original)?;
     if Lock::is_lock(&plan.text) {
-        let groups = groups(&original, &facts);
         let lock = Lock::read(plan)?;
-        let choice = lock.choice(plan, &original, &groups)?;
-        let mut verification = Verification::default();
-        if let Some(verified) = &lock.verified {
-            verification.tolerance = verified.tolerance;
-        }
+        let (groups, choice) = lock.replay(plan, &original, &mut facts)?;
         return Ok(Chosen {
             original,
             facts,
             groups,
             choice,
-            verification,
+            protect: lock.protect.iter().map(|g| g.get_ref().clone()).collect(),
+            verification: lock.verification(),
             clones,
         });
     }
@@ -145,11 +143,13 @@ pub fn choose(read: &Module, plan: &Arc<Source>) -> Result<Chosen, Failure> {
     prune::protect(&original, &mut facts, &plan)?;
     let groups = groups(&original, &facts);
     let choice = select(&original, &facts, &groups, &plan)?;
+    let globs = plan.protect.freeze.iter();
     Ok(Chosen {
         original,
         facts,
         groups,
         choice,
+        protect: globs.map(|g| g.get_ref().clone()).collect(),
         verification: verification(&plan),
         clones,
     })
@@ -179,13 +179,22 @@ fn lock(chosen: &Chosen, after: &Cost, verified: Option<&Verified>) -> Lock {
         facts,
         groups,
         choice,
+        protect,
         verification,
         ..
     } = chosen;
     let before = prune::cost(original, facts, Convention::Own);
     let at = prune::standard_binding(original, facts);
-    let verified = verified.map(|v| (v, verification.tolerance));
-    Lock::new(original, groups, choice, [&before, after], &at, verified)
+    let verified = verified.map(|v| (v, verification));
+    Lock::new(
+        original,
+        protect,
+        groups,
+        choice,
+        [&before, after],
+        &at,
+        verified,
+    )
 }
 
 /// Writes a model in the form that the path says, and in others under the same stem.

@@ -1,14 +1,15 @@
 //! Locks: what was done to a model, made to be read in a diff and to be replayed.
-use super::groups::{Class, Groups};
+use super::groups::{Class, Groups, groups};
 use super::inputs::Binding;
-use super::plan::wrong_toml;
+use super::matching::protect;
+use super::plan::{Plan, wrong_toml};
 use super::select::{Choice, Chosen, ranges};
-use super::{Cost, Keep, Verified};
+use super::{Cost, Keep, Verification, Verified};
 use crate::diag::{Diagnostic, Place, Source, Span, nearest};
-use crate::ir::Module;
+use crate::ir::{Facts, Module};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use toml::Spanned;
 
@@ -26,6 +27,9 @@ pub struct Lock {
     /// The hash of the model it was made for: BLAKE3 over the operations' operators and the names of what they take and
     /// give, and the name, type, shape and bytes of every param and constant.
     pub model: String,
+    /// What the plan protects: globs, which say again what is frozen when the lock is replayed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<Spanned<String>>,
     /// What the model costs, before and after.
     pub cost: CostRecord,
     /// How the result was verified; absent where it was not.
@@ -62,6 +66,9 @@ pub struct CostRecord {
 pub struct VerifiedRecord {
     /// The largest difference that would have passed, relative to the largest magnitude of a value.
     pub tolerance: f64,
+    /// What decided the inputs.
+    #[serde(default)]
+    pub seed: u64,
     /// The largest difference.
     pub error: f64,
     /// The value in which it was.
@@ -169,11 +176,12 @@ impl Lock {
     /// The lock of a compile.
     pub fn new(
         module: &Module,
+        protect: &[String],
         groups: &Groups,
         choice: &Choice,
         costs: [&Cost; 2],
         at: &Binding,
-        verified: Option<(&Verified, f64)>,
+        verified: Option<(&Verified, &Verification)>,
     ) -> Lock {
         let by_atom: HashMap<_, _> = groups.groups.iter().map(|g| (g.atom, g)).collect();
         let macs = costs.map(|c| c.macs_at(at));
@@ -181,14 +189,19 @@ impl Lock {
             lock: VERSION,
             tool: format!("tpc {}", env!("CARGO_PKG_VERSION")),
             model: hash(module),
+            protect: protect
+                .iter()
+                .map(|glob| Spanned::new(0..0, glob.clone()))
+                .collect(),
             cost: CostRecord {
                 params: costs.map(|c| c.params),
                 bytes: costs.map(|c| c.bytes),
                 macs: macs[0].zip(macs[1]).map(|(a, b)| [a, b]),
                 at: at.clone(),
             },
-            verified: verified.map(|(v, tolerance)| VerifiedRecord {
-                tolerance,
+            verified: verified.map(|(v, asked)| VerifiedRecord {
+                tolerance: asked.tolerance,
+                seed: asked.seed,
                 error: v.worst,
                 value: v.worst_value.clone(),
                 compared: v.compared,
@@ -248,13 +261,28 @@ impl Lock {
         toml::to_string(self)
             .map_err(|e| Diagnostic::new(format!("the lock cannot be written: {e}")))
     }
-    /// What the lock says was removed. It is refused where it was made for another model.
-    pub fn choice(
+    /// How the result was verified: with the same inputs, of the same extents.
+    pub fn verification(&self) -> Verification {
+        let Some(verified) = &self.verified else {
+            return Verification::default();
+        };
+        let mut extents: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (symbol, extent) in verified.runs.iter().flatten() {
+            extents.entry(symbol.clone()).or_default().push(*extent);
+        }
+        Verification {
+            tolerance: verified.tolerance,
+            extents,
+            seed: verified.seed,
+        }
+    }
+    /// Freezes again what was protected, and says what was removed. A lock that was made for another model is refused.
+    pub fn replay(
         &self,
         source: &Arc<Source>,
         module: &Module,
-        groups: &Groups,
-    ) -> Result<Choice, Diagnostic> {
+        facts: &mut Facts,
+    ) -> Result<(Groups, Choice), Diagnostic> {
         let at = |span: std::ops::Range<usize>| {
             Place::Text(source.clone(), Span::new(span.start, span.end))
         };
@@ -266,6 +294,22 @@ impl Lock {
             let help = format!("the hash of this model is {hash}");
             return Err(wrong.at(at(start..end)).help(help));
         }
+        let mut plan = Plan {
+            source: Some(source.clone()),
+            ..Plan::default()
+        };
+        plan.protect.freeze = self.protect.clone();
+        protect(module, facts, &plan)?;
+        let groups = groups(module, facts);
+        let choice = self.choice(&groups, &at)?;
+        Ok((groups, choice))
+    }
+
+    fn choice(
+        &self,
+        groups: &Groups,
+        at: &dyn Fn(std::ops::Range<usize>) -> Place,
+    ) -> Result<Choice, Diagnostic> {
         let by_name: HashMap<&str, _> = groups.groups.iter().map(|g| (&*g.name, g)).collect();
         let (mut keep, mut chosen) = (Keep::all(), vec![]);
         for spanned in &self.dims {
