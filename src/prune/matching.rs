@@ -48,12 +48,16 @@ impl Named {
         Named { values, atoms }
     }
     /// The axes that a pattern (`glob` or `glob:axis`) means.
+    ///
+    /// For positions it must be clear of which axis they are: `free` says which atoms can lose some, a dim comes before
+    /// a param of its name, and of a param with several such axes one must be named.
     fn axes(
         &self,
         facts: &Facts,
         plan: &Plan,
         pattern: &str,
         at: Range<usize>,
+        free: Option<&BTreeSet<Dim>>,
     ) -> Result<Vec<Dim>, Diagnostic> {
         let (glob, axis) = match pattern.rsplit_once(':') {
             Some((glob, axis)) if !axis.is_empty() && axis.bytes().all(|c| c.is_ascii_digit()) => {
@@ -68,6 +72,15 @@ impl Named {
         let mut axes: BTreeSet<Dim> = BTreeSet::new();
         let mut found = false;
         let mut rank = None;
+        let is_free = |d: &Dim| {
+            let atoms = facts.dims.term(*d).atoms();
+            free.is_some_and(|free| atoms.iter().any(|a| free.contains(a)))
+        };
+        let is_dim = self.atoms.iter().any(|(name, _)| matcher.is_match(&**name));
+        if axis.is_none() && free.is_some() && is_dim {
+            let meant = self.atoms.iter().filter(|(n, _)| matcher.is_match(&**n));
+            return Ok(meant.map(|(_, atom)| *atom).collect());
+        }
         for (name, v) in self
             .values
             .iter()
@@ -76,7 +89,15 @@ impl Named {
             found = true;
             let own = facts.axes(*v).unwrap_or_default();
             match axis {
-                None => axes.extend(own),
+                None => {
+                    let can: Vec<usize> = (0..own.len()).filter(|i| is_free(&own[*i])).collect();
+                    if let [first, _, ..] = can[..] {
+                        let message = format!("`{name}` can lose positions of several axes");
+                        let help = format!("name one: `{name}:{first}`");
+                        return Err(plan.wrong(at, message).help(help));
+                    }
+                    axes.extend(own);
+                }
                 Some(axis) => match own.get(axis) {
                     Some(d) => drop(axes.insert(*d)),
                     None => rank = rank.or(Some((name.clone(), own.len()))),
@@ -130,7 +151,7 @@ pub fn protect(module: &Module, facts: &mut Facts, plan: &Plan) -> Result<(), Di
     let named = Named::new(module, &atom_names(module, facts), &display_names(module));
     let cause = Cause((module.nodes.len() + module.values.len()) as u32);
     for glob in &plan.protect.freeze {
-        let axes = named.axes(facts, plan, glob.get_ref(), glob.span())?;
+        let axes = named.axes(facts, plan, glob.get_ref(), glob.span(), None)?;
         for d in axes {
             facts.dims.freeze(d, Reason::Plan, cause);
         }
@@ -157,7 +178,8 @@ pub fn by_hand(
     let mut all = vec![];
     for by_hand in &plan.prune {
         let (pattern, at) = (by_hand.pattern.get_ref(), by_hand.pattern.span());
-        let axes = named.axes(facts, plan, pattern, at.clone())?;
+        let positions = by_hand.remove.as_ref().map(|_| &free);
+        let axes = named.axes(facts, plan, pattern, at.clone(), positions)?;
         let is_free = |d: &&Dim| {
             facts
                 .dims
