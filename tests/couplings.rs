@@ -677,3 +677,44 @@ input %x : f32[1, 3, 4, 4]
 output %y"#,
     );
 }
+
+#[test]
+fn attention_as_one_operator() {
+    couples(
+        &[
+            ("q.weight:1", &[2, 2, 3]),
+            ("k.weight:1", &[2, 3]),
+            ("v.weight:1", &[2, 4]),
+            ("o.weight:0", &[2, 2, 4]),
+        ],
+        r#"
+dim N = ?, T = ?
+param @q.weight : f32[5, 12]
+param @k.weight : f32[5, 6]
+param @v.weight : f32[5, 8]
+param @o.weight : f32[16, 5]
+input %x : f32[N, T, 5]
+%q = matmul(%x, @q.weight)
+%k = matmul(%x, @k.weight)
+%v = matmul(%x, @v.weight)
+%0 = attention(%q, %k, %v) {heads = 4, kv_heads = 2, scale = 0.5, causal = true}
+%y = matmul(%0, @o.weight)
+output %y"#,
+    );
+    // Without a stated scale the features of q and k decide it, and stay.
+    couples(
+        &[("q.weight:1", &[2]), ("v.weight:1", &[2, 4])],
+        r#"
+param @q.weight : f32[5, 6]
+param @k.weight : f32[5, 6]
+param @v.weight : f32[5, 8]
+param @o.weight : f32[8, 5]
+input %x : f32[1, 7, 5]
+%q = matmul(%x, @q.weight)
+%k = matmul(%x, @k.weight)
+%v = matmul(%x, @v.weight)
+%0 = attention(%q, %k, %v) {heads = 2, kv_heads = 2}
+%y = matmul(%0, @o.weight)
+output %y"#,
+    );
+}

@@ -94,6 +94,7 @@ impl Forms<'_> {
             | Op::CastLike
             | Op::DepthToSpace
             | Op::Dropout
+            | Op::Attention
             | Op::Einsum
             | Op::Lrn
             | Op::Resize

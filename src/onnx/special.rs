@@ -39,6 +39,16 @@ pub fn complete(
                 call.attrs.set("flatten", Attr::Bool(true));
             }
         }
+        // Scores as a result, padded caches, and windows are not known.
+        "Attention" => {
+            let node = inputs.node;
+            let used = |names: &[String], k: usize| names.get(k).is_some_and(|n| !n.is_empty());
+            let windows = ["left_window_size", "right_window_size"];
+            let windows = windows.iter().any(|w| int_or(node, w, -1) >= 0);
+            if used(&node.output, 3) || used(&node.input, 6) || windows {
+                return Err(Refusal::Opaque);
+            }
+        }
         // Before set 21 there is one scale for each group.
         "GroupNormalization" if opset < 21 => call.attrs.set("per_group", Attr::Bool(true)),
         "LSTM" | "GRU" | "RNN" => {

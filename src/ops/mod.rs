@@ -2,6 +2,7 @@
 //!
 //! An operator's file holds its attributes, its dimension rule (shape, coupling and check at once), its cost, its
 //! reference execution, and what removing positions does to its meaning (`masked`).
+mod attention;
 mod attr;
 mod context;
 mod expr;

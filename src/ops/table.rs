@@ -66,6 +66,7 @@ operators! {
         BatchNorm batch_norm "batch_norm"
         Reshape reshape "reshape"
         Clip clip "clip"
+        Attention attention "attention"
         Cast cast "cast"
         CastLike cast "cast_like"
         Concat concat "concat"
