@@ -15,6 +15,7 @@
 //! assert!(matches!(dims.term(whole), Term::Sum(parts) if parts.len() == 2));
 //! ```
 mod explain;
+mod limits;
 mod read;
 mod refine;
 mod rule;
@@ -28,7 +29,7 @@ pub use rule::Applied;
 use crate::tensor::Extent;
 use egg::{EGraph, Id};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use terms::{Node, Table};
 
 /// A dimension as it was stated: an axis, a part or a factor. Two may be of one class; see [`Dims::find`].
@@ -109,6 +110,16 @@ pub enum Mismatch {
     Overflow,
 }
 
+/// A mismatch that shows only when everything is put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{mismatch}")]
+pub struct Conflict {
+    /// What does not fit.
+    pub mismatch: Mismatch,
+    /// What stated the equality that made it so, as far as that is known.
+    pub cause: Option<Cause>,
+}
+
 /// The algebra. State axes and equations, [`solve`](Dims::solve), then read.
 pub struct Dims {
     graph: EGraph<Node, Table>,
@@ -116,8 +127,13 @@ pub struct Dims {
     edges: Vec<(Dim, Dim, Option<Cause>)>,
     /// Where freezing was stated.
     freezes: Vec<(Dim, Reason, Cause)>,
-    steps: usize,
+    /// How much was stated and refined: parts, factors, symbols.
+    work: usize,
     path: Vec<Id>,
+    /// How deep cutting is nested at present.
+    depth: usize,
+    /// Classes whose terms are too long to be read; they are frozen.
+    heavy: HashSet<Id>,
     memo: RefCell<HashMap<Id, Term>>,
 }
 
@@ -134,8 +150,10 @@ impl Dims {
             graph: EGraph::new(Table::default()),
             edges: vec![],
             freezes: vec![],
-            steps: 0,
+            work: 0,
             path: vec![],
+            depth: 0,
+            heavy: HashSet::new(),
             memo: RefCell::default(),
         }
     }
@@ -194,7 +212,10 @@ impl Dims {
             self.edges.push((a, b, Some(cause)));
             self.unite(a.id(), b.id());
         }
-        Ok(())
+        match &self.graph.analysis.conflict {
+            Some(conflict) => Err(conflict.clone()),
+            None => Ok(()),
+        }
     }
     /// States that a dimension keeps all its positions.
     pub fn freeze(&mut self, d: Dim, reason: Reason, cause: Cause) {

@@ -41,7 +41,7 @@ impl Dims {
         }
         let (cats, muls) = self.forms_of(id);
         let known = self.fact(id).extent.is_known();
-        if !known || path.contains(&id) {
+        if !known || self.heavy.contains(&id) || path.contains(&id) {
             return Term::Atom(Dim::from(id));
         }
         path.push(id);

@@ -6,46 +6,52 @@
 //! * Rows that do not fit freeze only the coprime core; common inner and outer factors stay free.
 //! * A class with a run-time extent freezes what it is made of, and is not refined.
 use super::terms::{Fact, Node};
-use super::{Cause, Dims, Mismatch, Reason};
+use super::{Cause, Conflict, Dims, Reason};
 use egg::Id;
 use std::collections::{BTreeSet, HashMap};
 
-/// Rounds after which what still changes is frozen.
-const ROUNDS: usize = 400;
+/// What a round counts as, as a part of all the work before it.
+const WORK_A_ROUND: usize = 256;
+
+/// How deep cutting may nest; what lies deeper is cut in later rounds.
+const DEEPEST: usize = 256;
 
 /// The cause of what no statement caused alone.
-const NOBODY: Cause = Cause(u32::MAX);
+pub(super) const NOBODY: Cause = Cause(u32::MAX);
 
 impl Dims {
     /// Refines until nothing changes. Fails where two different numbers became one dimension.
-    pub fn solve(&mut self) -> Result<(), Mismatch> {
+    ///
+    /// May be called again after more was stated or frozen; it looks only at what changed. What takes too long to refine
+    /// is frozen, with that reason.
+    pub fn solve(&mut self) -> Result<(), Conflict> {
         self.memo.get_mut().clear();
-        for round in 0.. {
+        let enough = self.enough();
+        loop {
             self.graph.rebuild();
+            // Rebuilding looks at all that there is.
+            self.work += self.work / WORK_A_ROUND;
             let dirty = std::mem::take(&mut self.graph.analysis.dirty);
             let work: BTreeSet<Id> = dirty.into_iter().map(|id| self.graph.find(id)).collect();
-            if let Some(conflict) = self.graph.analysis.conflict.clone() {
+            if let Some(conflict) = self.conflict() {
                 return Err(conflict);
             }
-            if work.is_empty() && !self.break_cycles() {
+            if work.is_empty() && !self.break_cycles() && !self.freeze_heavy() {
                 return Ok(());
             }
-            if round > ROUNDS {
-                work.iter()
-                    .for_each(|id| self.freeze_class(*id, (Reason::WorkLimit, NOBODY)));
-                if round > ROUNDS + 100 {
-                    return Ok(());
-                }
-            }
             for id in work {
-                self.refine(id);
+                if self.work > enough {
+                    // A class with several forms was not refined since it got them, so it comes by here: all that it is
+                    // made of is frozen, and nothing is left to be said of it.
+                    self.freeze_class(id, (Reason::WorkLimit, NOBODY));
+                }
+                self.refine(id, self.work > enough);
             }
         }
-        Ok(())
     }
 
-    fn refine(&mut self, id: Id) {
-        self.steps += 1;
+    fn refine(&mut self, id: Id, enough: bool) {
+        self.work += 1;
         let id = self.graph.find(id);
         let Fact {
             frozen,
@@ -73,18 +79,11 @@ impl Dims {
             return self.freeze_class(id, (Reason::SinglePosition, NOBODY));
         }
         let (mut cats, mut muls) = self.forms_of(id);
-        if let Some(why) = frozen {
-            for part in cats.iter().flatten().chain(muls.iter().flatten()) {
-                self.freeze_class(*part, why);
-            }
-            if known && self.ext(id) == 1 {
-                self.drop_frozen_unit(id);
-            }
+        if frozen.is_some() || count {
+            self.hand_down(id);
         }
-        if count {
-            for part in cats.iter().flatten().chain(muls.iter().flatten()) {
-                self.count_class(*part);
-            }
+        if frozen.is_some() && known && self.ext(id) == 1 {
+            self.drop_frozen_unit(id);
         }
         if !known
             || cats
@@ -114,6 +113,9 @@ impl Dims {
                 None => muls.push([a, b]),
             }
         }
+        if enough {
+            return;
+        }
         while muls.len() > 1 {
             let Some(other) = muls.pop() else { break };
             if !self.factor(muls[0], other) {
@@ -138,6 +140,27 @@ impl Dims {
                 self.unite(*part, piece);
             }
             self.drop_form(id, Node::Cat(cat.clone().into()), None);
+        }
+    }
+
+    /// What is frozen or a count is made of what is: at once for all that lies below, as a round a level would take long.
+    fn hand_down(&mut self, id: Id) {
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            let Fact { frozen, count, .. } = *self.fact(id);
+            let (cats, muls) = self.forms_of(id);
+            for part in cats.iter().flatten().chain(muls.iter().flatten()) {
+                let before = (self.fact(*part).frozen, self.fact(*part).count);
+                if let Some(why) = frozen {
+                    self.freeze_class(*part, why);
+                }
+                if count {
+                    self.count_class(*part);
+                }
+                if before != (self.fact(*part).frozen, self.fact(*part).count) {
+                    open.push(*part);
+                }
+            }
         }
     }
 
@@ -242,8 +265,18 @@ impl Dims {
         if cuts.is_empty() {
             return vec![id];
         }
+        self.depth += 1;
+        let pieces = self.pieces_of_form(id, cuts);
+        self.depth -= 1;
+        pieces
+    }
+
+    fn pieces_of_form(&mut self, id: Id, cuts: &[usize]) -> Vec<Id> {
         let id = self.graph.find(id);
-        let (mut cats, muls) = self.forms_of(id);
+        let (mut cats, mut muls) = self.forms_of(id);
+        if self.depth > DEEPEST {
+            (cats, muls) = (vec![], vec![]);
+        }
         cats.sort_by_key(|c| (c.len(), c.clone()));
         if let Some(cat) = cats.first() {
             return self.list_pieces(cat, cuts, false);

@@ -17,7 +17,7 @@ pub struct Table {
     pub dirty: Vec<Id>,
     /// Equalities between run-time extents.
     pub assumptions: Vec<(Extent, Extent, Cause)>,
-    /// The first union of two different numbers, if one happened.
+    /// The first union of two different numbers, or number that does not fit, if there was one.
     pub conflict: Option<Mismatch>,
 }
 
@@ -36,18 +36,24 @@ impl Analysis<Node> for Table {
     type Data = Fact;
     fn make(graph: &mut EGraph<Node, Self>, node: &Node, _: Id) -> Fact {
         let of = |id: &Id| &graph[*id].data.extent;
-        let overflow = || Extent::from(i64::MAX);
         let (extent, needed) = match node {
             Node::Cat(parts) => (
                 parts
                     .iter()
-                    .try_fold(Extent::from(0i64), |sum, p| sum.checked_add(of(p)))
-                    .unwrap_or_else(overflow),
+                    .try_fold(Extent::from(0i64), |sum, p| sum.checked_add(of(p))),
                 false,
             ),
-            Node::Mul([a, b]) => (of(a).checked_mul(of(b)).unwrap_or_else(overflow), false),
-            Node::Sym(s) => graph.analysis.symbols[*s as usize].clone(),
+            Node::Mul([a, b]) => (of(a).checked_mul(of(b)), false),
+            Node::Sym(s) => {
+                let (extent, needed) = &graph.analysis.symbols[*s as usize];
+                (Some(extent.clone()), *needed)
+            }
         };
+        let extent = extent.unwrap_or_else(|| {
+            let conflict = &mut graph.analysis.conflict;
+            conflict.get_or_insert(Mismatch::Overflow);
+            Extent::from(i64::MAX)
+        });
         let frozen = (!extent.is_known()).then_some((Reason::RuntimeExtent, Cause(u32::MAX)));
         Fact {
             extent,
@@ -107,6 +113,7 @@ impl Dims {
         self.fact(id).extent.is_known()
     }
     pub(super) fn symbol(&mut self, extent: Extent, needed: bool) -> Id {
+        self.work += 1;
         self.graph.analysis.symbols.push((extent, needed));
         self.graph
             .add(Node::Sym(self.graph.analysis.symbols.len() as u32 - 1))
@@ -115,6 +122,7 @@ impl Dims {
         self.symbol(Extent::from(extent), false)
     }
     pub(super) fn cat(&mut self, parts: &[Id]) -> Id {
+        self.work += parts.len();
         let zero = |id: &Id| self.fact(*id).extent.known() == Some(0);
         let kept: Vec<Id> = parts.iter().copied().filter(|p| !zero(p)).collect();
         match kept.len() {
@@ -124,6 +132,7 @@ impl Dims {
         }
     }
     pub(super) fn times(&mut self, a: Id, b: Id) -> Id {
+        self.work += 1;
         self.graph.add(Node::Mul([a, b]))
     }
     pub(super) fn unite(&mut self, a: Id, b: Id) {

@@ -1,6 +1,6 @@
 //! The module: what was written, and nothing derived.
-use crate::diag::{Place, Source, Span};
-use crate::dims::Cause;
+use crate::diag::{Diagnostic, Place, Source, Span};
+use crate::dims::{Cause, Conflict};
 use crate::ops::{Attrs, Expr, ExprError, Op};
 use crate::tensor::{DType, Extent, Tensor};
 use indexmap::IndexMap;
@@ -335,6 +335,15 @@ impl Module {
             (Place::Part(_, part), words) if part == words => words,
             (Place::Part(_, part), words) => format!("{words} ({part})"),
             (place, words) => format!("{words} at {place}"),
+        }
+    }
+    /// A diagnostic for dimensions that turn out not to fit when all equations are put together.
+    pub fn conflict(&self, conflict: &Conflict) -> Diagnostic {
+        match conflict.cause.map(|cause| self.cause(cause)) {
+            Some((place, words)) => {
+                Diagnostic::new(format!("{words} does not fit: {conflict}")).at(place)
+            }
+            None => Diagnostic::new(conflict.to_string()),
         }
     }
     /// A place in the module's origin: a span of its text, or a part named in words.

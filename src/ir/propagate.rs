@@ -110,10 +110,7 @@ pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
             p.facts.dims.freeze(d, Reason::Output, cause);
         }
     }
-    p.facts
-        .dims
-        .solve()
-        .map_err(|e| Diagnostic::new(e.to_string()))?;
+    p.facts.dims.solve().map_err(|e| module.conflict(&e))?;
     Ok(p.facts)
 }
 

@@ -1,7 +1,7 @@
 //! Runs of positions along axes, with a step.
 use super::movement::{as_eval, distinct_axes, every, moves, pick, wrong};
 use super::*;
-use crate::dims::{Dim, Reason};
+use crate::dims::{Dim, Mismatch, Reason};
 use crate::tensor::Tensor;
 
 /// `slice(x) {axes, starts, ends, steps}`: along each listed axis, positions `start`, `start + step`, ... before `end`.
@@ -170,7 +170,9 @@ fn known(
             let rows = cx.dims.part(rows);
             let covered = cx.dims.product(&[rows, row]);
             let last = cx.dims.part(count - cx.known(rows).unwrap_or(0));
-            let used = start - shift + step * cx.known(rows).unwrap_or(0);
+            let rows_end = cx.known(rows).unwrap_or(0).checked_mul(step);
+            let used = rows_end.and_then(|end| end.checked_add(start - shift));
+            let used = used.ok_or(Mismatch::Overflow)?;
             let behind = cx.dims.part(all - used - cx.known(last).unwrap_or(0));
             let sum = cx.dims.concat(&[before, covered, last, behind]);
             cx.equate(x, sum)?;
@@ -217,7 +219,7 @@ fn number(cx: &mut Rule<'_>, n: i64) -> Dim {
 /// The result's axis where a bound or the axis is known at run time only: both are frozen.
 fn runtime(cx: &mut Rule<'_>, x: Dim, cut: &Cut<Extent>) -> Result<Dim, RuleError> {
     let all = cx.dims.extent(x).clone();
-    let overflow = || RuleError::Mismatch(crate::dims::Mismatch::Overflow);
+    let overflow = || RuleError::Mismatch(Mismatch::Overflow);
     let bound = |at: &Extent| match at.known() {
         Some(n) if n >= FAR => Some(all.clone()),
         Some(n) if n < 0 => all.checked_add(at),

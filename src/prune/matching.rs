@@ -156,10 +156,7 @@ pub fn protect(module: &Module, facts: &mut Facts, plan: &Plan) -> Result<(), Di
             facts.dims.freeze(d, Reason::Plan, cause);
         }
     }
-    facts
-        .dims
-        .solve()
-        .map_err(|e| Diagnostic::new(e.to_string()))
+    facts.dims.solve().map_err(|e| module.conflict(&e))
 }
 
 /// The axes that each `[[prune]]` means, in the order of the plan; each holds something that is free.
