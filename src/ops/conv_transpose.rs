@@ -69,10 +69,10 @@ pub fn spread(
         let full = (spatial[a] as i64 - 1) * window.stride[a] + span + more[a];
         let total = (full - space[a] as i64).max(0);
         match &window.auto_pad[..] {
-            "same_lower" => total - total / 2,
             "same_upper" => total / 2,
-            // A stated shape leaves the padding to be found; by default more of it at the end.
-            _ if attrs.get("output_shape").is_some() => total / 2,
+            "same_lower" => total - total / 2,
+            // A stated shape leaves the padding to be found: of an odd one, more is at the beginning.
+            _ if attrs.get("output_shape").is_some() => total - total / 2,
             "valid" => 0,
             _ => window.pad[a],
         }
