@@ -180,8 +180,11 @@ fn transposed_convolutions() {
     });
 }
 
+/// Axes of params, and the extents on them that can lose positions.
+type Free = &'static [(&'static str, &'static [usize])];
+
 /// `%y` of two operands whose axes are free, multiplied into the output.
-fn einsum(equation: &str, a: &str, b: &str, free: &[(&str, &[usize])]) {
+fn einsum(equation: &str, a: &str, b: &str, free: Free) {
     let text = format!(
         "param @a : f32{a}\nparam @b : f32{b}\n%y = einsum(@a, @b) {{equation = \"{equation}\"}}
 %end = reduce_sum(%y)\noutput %end"
@@ -195,7 +198,7 @@ fn einsum(equation: &str, a: &str, b: &str, free: &[(&str, &[usize])]) {
 
 #[test]
 fn sums_by_letters() {
-    let cases: [(&str, &str, &str, &[(&str, &[usize])]); 7] = [
+    let cases: [(&str, &str, &str, Free); 7] = [
         (
             "ij,jk->ik",
             "[6, 4]",
