@@ -22,6 +22,7 @@ pub fn atom_names(module: &Module, facts: &Facts) -> HashMap<Dim, Arc<str>> {
         }
     }
     let order = values_in_order(module);
+    let shown = super::display_names(module);
     // Whole axes first, then parts; params before other values.
     for params in [true, false] {
         for whole in [true, false] {
@@ -30,14 +31,14 @@ pub fn atom_names(module: &Module, facts: &Facts) -> HashMap<Dim, Arc<str>> {
                 if value.tensor().is_some() != params {
                     continue;
                 }
+                let base = base_name(shown.get(v).map_or(&*value.name, |s| s));
                 for d in facts.axes(*v).unwrap_or_default() {
                     let term = facts.dims.term(*d);
                     match (&term, whole) {
-                        (Term::Atom(atom), true) => names.give(*atom, &base_name(&value.name)),
+                        (Term::Atom(atom), true) => names.give(*atom, &base),
                         (Term::Atom(_), false) => {}
                         (_, true) => {}
                         (_, false) => {
-                            let base = base_name(&value.name);
                             atoms_of(&term)
                                 .into_iter()
                                 .for_each(|atom| names.give(atom, &format!("{base}.0")));
