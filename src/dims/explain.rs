@@ -17,6 +17,16 @@ pub struct Step {
     pub cause: Cause,
 }
 
+/// A statement, or that one is a part of the other, seen from one side.
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+struct Edge {
+    to: Dim,
+    cause: Option<Cause>,
+    index: usize,
+    /// From a part into the term that it is a part of.
+    up: bool,
+}
+
 impl Dims {
     /// The atoms that two dimensions share.
     pub fn shared(&self, a: Dim, b: Dim) -> Vec<Dim> {
@@ -64,10 +74,19 @@ impl Dims {
     }
 
     fn chain(&self, a: Dim, reached: &dyn Fn(Dim) -> bool, atom: Dim) -> Vec<Step> {
-        let mut edges: HashMap<Dim, Vec<(Dim, Option<Cause>)>> = HashMap::new();
-        for (x, y, cause) in &self.edges {
-            edges.entry(*x).or_default().push((*y, *cause));
-            edges.entry(*y).or_default().push((*x, *cause));
+        let mut edges: HashMap<Dim, Vec<Edge>> = HashMap::new();
+        for (index, (x, y, cause)) in self.edges.iter().enumerate() {
+            let (index, cause) = (index, *cause);
+            for (from, to, up) in [(*x, *y, true), (*y, *x, false)] {
+                let up = up && cause.is_none();
+                let edge = Edge {
+                    to,
+                    cause,
+                    index,
+                    up,
+                };
+                edges.entry(from).or_default().push(edge);
+            }
         }
         let mut contains: HashMap<Dim, bool> = HashMap::new();
         let mut contains = |d: Dim| {
@@ -76,35 +95,46 @@ impl Dims {
                 .entry(class)
                 .or_insert_with(|| self.term(class).atoms().contains(&atom))
         };
-        let mut before: HashMap<Dim, (Dim, Option<Cause>)> = HashMap::new();
-        let mut queue = VecDeque::from([a]);
+        // A place is a dimension and how it was come by. Going up into a term and down at once into another part of it
+        // says nothing, nor does going back by the statement that led there.
+        let mut before: HashMap<(Dim, Option<Edge>), (Dim, Option<Edge>)> = HashMap::new();
+        let mut queue = VecDeque::from([(a, None)]);
         let mut end = None;
-        while let Some(d) = queue.pop_front() {
+        while let Some((d, came)) = queue.pop_front() {
             if d != a && reached(d) {
-                end = Some(d);
+                end = Some((d, came));
                 break;
             }
-            for (next, cause) in edges.get(&d).into_iter().flatten() {
-                if *next != a && !before.contains_key(next) && contains(*next) {
-                    before.insert(*next, (d, *cause));
-                    queue.push_back(*next);
+            for edge in edges.get(&d).into_iter().flatten() {
+                let useless = came.is_some_and(|came: Edge| match edge.cause {
+                    None => came.up && !edge.up,
+                    Some(_) => came.index == edge.index,
+                });
+                let place = (edge.to, Some(*edge));
+                if !useless && edge.to != a && !before.contains_key(&place) && contains(edge.to) {
+                    before.insert(place, (d, came));
+                    queue.push_back(place);
                 }
             }
         }
         let mut steps: Vec<Step> = vec![];
         let mut open: Option<Dim> = None;
-        while let Some(d) = end.filter(|d| *d != a) {
-            let Some((from, cause)) = before.get(&d).copied() else {
+        while let Some((d, came)) = end {
+            let (Some(edge), Some(place)) = (came, before.get(&(d, came)).copied()) else {
                 break;
             };
-            let to = open.take().unwrap_or(d);
-            match (cause, steps.last_mut()) {
+            let (from, to) = (place.0, open.take().unwrap_or(d));
+            match (edge.cause, steps.last_mut()) {
                 // Steps into and out of a term belong to the statement beside them.
                 (None, _) => open = Some(to),
                 (Some(cause), Some(last)) if last.cause == cause => last.from = from,
                 (Some(cause), _) => steps.push(Step { from, to, cause }),
             }
-            end = Some(from);
+            end = Some(place);
+        }
+        // Out of what was asked for into a term: that, too, belongs to the statement beside it.
+        if let (Some(_), Some(first)) = (open, steps.last_mut()) {
+            first.from = a;
         }
         steps.reverse();
         steps

@@ -130,6 +130,8 @@ pub struct Dims {
     /// How much was stated and refined: parts, factors, symbols.
     work: usize,
     path: Vec<Id>,
+    /// How many terms and classes there were when nothing was left to be done.
+    settled: (usize, usize),
     /// How deep cutting is nested at present.
     depth: usize,
     /// Classes whose terms are too long to be read; they are frozen.
@@ -152,6 +154,7 @@ impl Dims {
             freezes: vec![],
             work: 0,
             path: vec![],
+            settled: (0, 0),
             depth: 0,
             heavy: HashSet::new(),
             memo: RefCell::default(),
@@ -173,7 +176,9 @@ impl Dims {
             return self.part(0i64);
         }
         let ids: Vec<Id> = parts.iter().map(|p| p.id()).collect();
-        let sum = Dim::from(self.cat(&ids));
+        let before = self.graph.total_size();
+        let sum = self.cat(&ids);
+        let sum = self.own(sum, before, parts);
         self.edges
             .extend(parts.iter().filter(|p| **p != sum).map(|p| (*p, sum, None)));
         sum
@@ -183,10 +188,11 @@ impl Dims {
         let Some((first, rest)) = factors.split_first() else {
             return self.part(1i64);
         };
-        let product = Dim::from(
-            rest.iter()
-                .fold(first.id(), |left, right| self.times(left, right.id())),
-        );
+        let before = self.graph.total_size();
+        let product = rest
+            .iter()
+            .fold(first.id(), |left, right| self.times(left, right.id()));
+        let product = self.own(product, before, factors);
         self.edges.extend(
             factors
                 .iter()
@@ -194,6 +200,17 @@ impl Dims {
                 .map(|f| (*f, product, None)),
         );
         product
+    }
+    /// A term that was there already stands for its whole class, an axis perhaps: what is stated of the term is stated of
+    /// a part of its own, so that an explanation does not take it for that axis.
+    fn own(&mut self, term: Id, before: usize, parts: &[Dim]) -> Dim {
+        let dim = Dim::from(term);
+        if self.graph.total_size() > before || parts.contains(&dim) {
+            return dim;
+        }
+        let own = self.symbol(self.extent(dim).clone(), false);
+        self.unite(own, term);
+        Dim::from(own)
     }
     /// States that two dimensions are one.
     ///

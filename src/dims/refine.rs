@@ -28,16 +28,25 @@ impl Dims {
         self.memo.get_mut().clear();
         let enough = self.enough();
         loop {
-            self.graph.rebuild();
-            // Rebuilding looks at all that there is.
-            self.work += self.work / WORK_A_ROUND;
+            // Rebuilding, and looking for cycles and long terms, goes through all that there is; freezing alone makes no
+            // new ones.
+            if self.terms_and_classes() != self.settled {
+                self.graph.rebuild();
+                self.work += self.work / WORK_A_ROUND;
+            }
             let dirty = std::mem::take(&mut self.graph.analysis.dirty);
             let work: BTreeSet<Id> = dirty.into_iter().map(|id| self.graph.find(id)).collect();
             if let Some(conflict) = self.conflict() {
                 return Err(conflict);
             }
-            if work.is_empty() && !self.break_cycles() && !self.freeze_heavy() {
-                return Ok(());
+            if work.is_empty() {
+                if self.terms_and_classes() == self.settled {
+                    return Ok(());
+                }
+                if !self.break_cycles() && !self.freeze_heavy() {
+                    self.settled = self.terms_and_classes();
+                    return Ok(());
+                }
             }
             for id in work {
                 if self.work > enough {
@@ -48,6 +57,11 @@ impl Dims {
                 self.refine(id, self.work > enough);
             }
         }
+    }
+
+    /// Any term or union that is new changes one of the two.
+    fn terms_and_classes(&self) -> (usize, usize) {
+        (self.graph.total_size(), self.graph.number_of_classes())
     }
 
     fn refine(&mut self, id: Id, enough: bool) {

@@ -3,6 +3,8 @@
 //! Sound: every choice that the atoms allow satisfies what each operator says of single positions. Complete: what could go
 //! and cannot has a reason, and a snapshot holds how much is lost to each. Nothing is endless, and the order of the
 //! equations does not matter (but for the few programs that the snapshot counts).
+mod explanations;
+mod later;
 mod limits;
 mod oracle;
 mod program;
