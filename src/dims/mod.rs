@@ -14,7 +14,9 @@
 //! dims.solve().unwrap();
 //! assert!(matches!(dims.term(whole), Term::Sum(parts) if parts.len() == 2));
 //! ```
+mod cycles;
 mod explain;
+mod factor;
 mod limits;
 mod read;
 mod refine;
