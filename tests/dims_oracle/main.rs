@@ -4,6 +4,7 @@
 //! and cannot has a reason, and a snapshot holds how much is lost to each. Nothing is endless, and the order of the
 //! equations does not matter (but for the few programs that the snapshot counts).
 mod explanations;
+mod graphs;
 mod later;
 mod limits;
 mod oracle;
