@@ -3,6 +3,7 @@ use super::Failure;
 use crate::diag::{Diagnostic, nearest};
 use crate::dims::{Dim, Step};
 use crate::ir::{Facts, Module, ValueId, atom_names, dim_expr, display_names};
+use crate::prune::stated;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -114,7 +115,13 @@ impl Explanation<'_> {
         let mut out = format!("{} = {}\n", a.name, self.term(a.dim));
         match self.facts.dims.explain_frozen(a.dim) {
             Some((steps, reason, cause)) => {
-                let _ = writeln!(out, "frozen: {reason}, by {}", self.module.describe(cause));
+                let by = stated(self.module, cause);
+                let by = if by.is_empty() {
+                    by
+                } else {
+                    format!(", by {by}")
+                };
+                let _ = writeln!(out, "frozen: {reason}{by}");
                 if !steps.is_empty() {
                     out.push_str("it is tied to that by\n");
                     self.steps(&steps, &mut out);

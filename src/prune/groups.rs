@@ -158,7 +158,7 @@ fn values_in_order(module: &Module) -> Vec<ValueId> {
 }
 
 /// What of the program stated something, and where; nothing where the plan or the algebra did.
-pub(super) fn stated(module: &Module, cause: Cause) -> String {
+pub fn stated(module: &Module, cause: Cause) -> String {
     if cause.0 as usize >= module.nodes.len() + module.values.len() {
         return String::new();
     }

@@ -17,7 +17,7 @@ mod verify;
 
 pub use cost::{Convention, Cost, cost, standard_binding};
 pub use criteria::{Magnitude, Normalize, Reduce};
-pub use groups::{Class, Frozen, Group, Groups, ParamAxis, groups};
+pub use groups::{Class, Frozen, Group, Groups, ParamAxis, groups, stated};
 pub use inputs::{Binding, random_inputs};
 pub use keep::Keep;
 pub use lock::{FrozenRecord, Lock, frozen, hash};
