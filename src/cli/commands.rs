@@ -121,7 +121,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             seed,
             json,
         } => {
-            let (module, facts) = read(&model)?;
+            let (module, facts) = read(&model.model, model.init)?;
             let inputs = driver::inputs(&module, &facts, &input, seed)?;
             let outputs = driver::run(&module, &facts, &inputs)?;
             if let Some(path) = &output {
@@ -156,12 +156,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             print(&summary.iter().map(line).collect::<String>())
         }
         Command::Diff { a, b, json } => {
-            let read = |path: &Path| -> Result<(Module, Facts), Failure> {
-                let module = load(path, None)?;
-                let facts = propagate(&module)?;
-                Ok((module, facts))
-            };
-            let (a, b) = (read(&a)?, read(&b)?);
+            let (a, b) = (read(&a, None)?, read(&b, None)?);
             let text = driver::diff((&a.0, &a.1), (&b.0, &b.1));
             match json {
                 true => print_json(&json!({ "differences": text.lines().collect::<Vec<_>>() })),
@@ -176,8 +171,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn read(model: &Model) -> Result<(Module, Facts), Failure> {
-    let module = load(&model.model, model.init)?;
+fn read(path: &Path, init: Option<u64>) -> Result<(Module, Facts), Failure> {
+    let module = load(path, init)?;
     let facts = propagate(&module)?;
     Ok((module, facts))
 }
@@ -226,7 +221,7 @@ fn to_json(lock: &prune::Lock) -> Result<Value, Failure> {
 }
 
 fn stats(model: &Model, convention: Convention, json: bool) -> Result<(), Failure> {
-    let (module, facts) = read(model)?;
+    let (module, facts) = read(&model.model, model.init)?;
     let convention = match convention {
         Convention::Tpc => prune::Convention::Own,
         Convention::TorchPruning => prune::Convention::TorchPruning,

@@ -25,6 +25,7 @@ mod statements;
 mod terms;
 
 pub use explain::Step;
+pub(crate) use factor::gcd;
 pub use read::Term;
 pub use rule::Applied;
 

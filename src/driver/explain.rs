@@ -6,6 +6,7 @@ use crate::ir::{Facts, Module, ValueId, atom_names, dim_expr, display_names};
 use crate::prune::stated;
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// An axis that can be asked about: what it is called, and its dim.
 struct Axis {
@@ -24,6 +25,7 @@ pub fn explain(
         module,
         facts,
         shown: display_names(module),
+        names: atom_names(module, facts),
     };
     let a = explanation.find(a)?;
     match b {
@@ -36,6 +38,7 @@ struct Explanation<'m> {
     module: &'m Module,
     facts: &'m Facts,
     shown: HashMap<ValueId, String>,
+    names: HashMap<Dim, Arc<str>>,
 }
 
 impl Explanation<'_> {
@@ -58,7 +61,7 @@ impl Explanation<'_> {
             let name = asked.to_string();
             return Ok(Axis { name, dim });
         }
-        let names = atom_names(self.module, self.facts);
+        let names = &self.names;
         let found = names.iter().find(|(_, n)| &***n == asked);
         let dim = found
             .map(|(d, _)| *d)
@@ -85,8 +88,7 @@ impl Explanation<'_> {
     }
     /// A dim as a term.
     fn term(&self, d: Dim) -> String {
-        let names = atom_names(self.module, self.facts);
-        dim_expr(self.facts, &names, d).to_string()
+        dim_expr(self.facts, &self.names, d).to_string()
     }
     fn both(&self, a: &Axis, b: &Axis) -> Result<String, Failure> {
         let mut out = format!(

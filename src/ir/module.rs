@@ -259,21 +259,6 @@ impl Module {
         }
         Ok(all)
     }
-    /// A name that no value has yet, made from `base`.
-    pub fn fresh_name(&self, base: &str) -> Arc<str> {
-        let taken: std::collections::HashSet<&str> = self.values.iter().map(|v| &*v.name).collect();
-        (0..)
-            .map(|i| {
-                if i == 0 {
-                    base.to_string()
-                } else {
-                    format!("{base}.{i}")
-                }
-            })
-            .find(|name| !taken.contains(&name[..]))
-            .unwrap_or_default()
-            .into()
-    }
     /// Puts other values in the place of some, which are gone afterwards; only params and constants can go.
     pub fn replace(&mut self, instead: &HashMap<ValueId, ValueId>) {
         let mut new = vec![ValueId(0); self.values.len()];

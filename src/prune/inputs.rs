@@ -1,7 +1,7 @@
 //! What verification runs on: extents for the run-time symbols, and random inputs.
 use crate::ir::{Facts, Module, NodeId, ValueId};
 use crate::ops::{Attrs, Op};
-use crate::tensor::{DType, Extent, Tensor};
+use crate::tensor::{DType, Extent, Random, Tensor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ pub fn random_inputs(
         };
         let axes: Option<Vec<usize>> = shape.axes.iter().map(extent).collect();
         let axes = axes.ok_or_else(|| format!("the shape of input `{name}` is not known"))?;
-        let mut random = Random::new(seed.wrapping_add(i as u64));
+        let mut random = seeded(seed.wrapping_add(i as u64));
         let most = if shape.dtype.is_integer() {
             below(module, facts, &users, *v).unwrap_or(2)
         } else {
@@ -91,7 +91,7 @@ pub fn random_inputs(
 
 /// A random tensor: floats are normal, integers 0 or 1.
 pub(super) fn random_like(dtype: DType, axes: &[usize], seed: u64) -> Option<Tensor> {
-    filled(dtype, axes, 1.0, 2, &mut Random::new(seed))
+    filled(dtype, axes, 1.0, 2, &mut seeded(seed))
 }
 
 /// Most elements of an input.
@@ -109,7 +109,7 @@ fn filled(
         .try_fold(1usize, |all, n| all.checked_mul(*n))
         .filter(|n| *n <= MOST)?;
     let tensor = if dtype.is_float() {
-        Tensor::from_f32(axes, (0..count).map(|_| random.normal() * scale).collect())
+        Tensor::from_f32(axes, (0..count).map(|_| normal(random) * scale).collect())
     } else {
         let below = most.clamp(
             1,
@@ -173,27 +173,13 @@ fn axis(attrs: &Attrs, rank: usize) -> usize {
     usize::try_from(axis).unwrap_or(0)
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
-pub(super) struct Random(u64);
+/// The numbers of a seed; seeds beside each other have nothing in common.
+fn seeded(seed: u64) -> Random {
+    Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+}
 
-impl Random {
-    /// The sequence of a seed.
-    pub(super) fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-    /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    /// A number of the normal distribution: the sum of four uniform ones, which is near enough, and cheap.
-    fn normal(&mut self) -> f32 {
-        let sum: f32 = (0..4)
-            .map(|_| (self.next() >> 40) as f32 / (1u64 << 24) as f32)
-            .sum();
-        (sum - 2.0) * 1.732_050_8
-    }
+/// A number of the normal distribution: the sum of four uniform ones, which is near enough, and cheap.
+fn normal(random: &mut Random) -> f32 {
+    let sum: f32 = (0..4).map(|_| random.unit()).sum();
+    (sum - 2.0) * 1.732_050_8
 }

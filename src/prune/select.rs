@@ -4,7 +4,7 @@ use super::groups::{Class, Group, Groups};
 use super::plan::{Plan, Scope};
 use super::{Keep, matching};
 use crate::diag::Diagnostic;
-use crate::dims::{Dim, Term};
+use crate::dims::{Dim, Term, gcd};
 use crate::ir::{Facts, Module, ValueId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -280,13 +280,6 @@ fn step(facts: &Facts, term: &Term, round_to: usize, steps: &mut HashMap<Dim, us
 fn raise(steps: &mut HashMap<Dim, usize>, atom: Dim, to: usize) {
     let step = steps.entry(atom).or_insert(1);
     *step = *step / gcd(*step, to) * to;
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    match b {
-        0 => a,
-        _ => gcd(b, a % b),
-    }
 }
 
 /// Positions as ranges, for people: `0-3, 7, 9-12`.

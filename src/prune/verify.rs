@@ -105,9 +105,9 @@ pub fn compare(
 ) -> Result<Verified, VerifyError> {
     let of_masked = propagate(&masked.module).map_err(VerifyError::Module)?;
     let of_pruned = propagate(pruned).map_err(VerifyError::Module)?;
-    let Some(pairs) = alike(original, pruned) else {
-        return Err(VerifyError::Structure(unlike(original, pruned)));
-    };
+    if let Some(i) = parting(original, pruned) {
+        return Err(VerifyError::Structure(unlike(original, pruned, i)));
+    }
     let comparison = Comparison {
         original,
         facts,
@@ -116,45 +116,34 @@ pub fn compare(
         of_masked: &of_masked,
         pruned,
         of_pruned: &of_pruned,
-        pairs: &pairs,
         runner,
         asked,
     };
     comparison.all()
 }
 
-/// Per operation of the original, the pruned program's of the same operator and result names; none if they are not
-/// built alike.
-fn alike(original: &Module, pruned: &Module) -> Option<Vec<NodeId>> {
-    if original.nodes.len() != pruned.nodes.len() {
-        return None;
-    }
+/// The first operation in which two programs part: another operator, or results of other names; or the one that only
+/// one of them has. None if they are built alike.
+fn parting(original: &Module, pruned: &Module) -> Option<usize> {
     let name = |module: &Module, v: Option<ValueId>| v.map(|v| module.value(v).name.clone());
-    let pairs = original.nodes.iter().zip(&pruned.nodes).enumerate();
-    pairs
-        .map(|(i, (a, b))| {
-            let mut results = a.results.iter().zip(&b.results);
-            let same = a.op == b.op
-                && a.results.len() == b.results.len()
-                && results.all(|(x, y)| name(original, *x) == name(pruned, *y));
-            same.then_some(NodeId(i as u32))
-        })
-        .collect()
+    let mut pairs = original.nodes.iter().zip(&pruned.nodes);
+    let parted = pairs.position(|(a, b)| {
+        let mut results = a.results.iter().zip(&b.results);
+        a.op != b.op
+            || a.results.len() != b.results.len()
+            || results.any(|(x, y)| name(original, *x) != name(pruned, *y))
+    });
+    let (all, others) = (original.nodes.len(), pruned.nodes.len());
+    parted.or((all != others).then_some(all.min(others)))
 }
 
-fn unlike(original: &Module, pruned: &Module) -> String {
-    let first = original
-        .nodes
-        .iter()
-        .zip(&pruned.nodes)
-        .position(|(a, b)| a.op != b.op || a.results.len() != b.results.len());
+fn unlike(original: &Module, pruned: &Module, i: usize) -> String {
     let shown = |module: &Module, i: usize| {
         let node = module.nodes.get(i)?;
         let v = node.results.iter().flatten().next()?;
         let name = &module.value(*v).name;
         Some(format!("`{name}` of `{}`", node.op.name()))
     };
-    let i = first.unwrap_or(original.nodes.len().min(pruned.nodes.len()));
     let nothing = || "nothing".to_string();
     format!(
         "the two are not built alike: at operation {i} one has {}, the other {}",
@@ -178,7 +167,6 @@ struct Comparison<'a> {
     of_masked: &'a Facts,
     pruned: &'a Module,
     of_pruned: &'a Facts,
-    pairs: &'a [NodeId],
     runner: &'a dyn Runner,
     asked: &'a Verification,
 }
@@ -260,7 +248,7 @@ impl Comparison<'_> {
                 }
                 Err(e) => return Ok(Outcome::Unfit(e.to_string())),
             }
-            right.step(self.pairs[i]).map_err(VerifyError::Run)?;
+            right.step(NodeId(i as u32)).map_err(VerifyError::Run)?;
             if let Some(unfit) = self.compare(i, &*left, &mut *right, &mut record)? {
                 return Ok(unfit);
             }
@@ -290,7 +278,7 @@ impl Comparison<'_> {
         record: &mut Verified,
     ) -> Result<Option<Outcome>, VerifyError> {
         let node = &self.original.nodes[i];
-        let results = &self.pruned.node(self.pairs[i]).results;
+        let results = &self.pruned.nodes[i].results;
         for (v, other) in node.results.iter().zip(results) {
             let (Some(v), Some(other)) = (*v, *other) else {
                 continue;
@@ -355,7 +343,7 @@ impl Comparison<'_> {
         unknown: &mut HashSet<ValueId>,
     ) {
         let node = &self.original.nodes[i];
-        let results = &self.pruned.node(self.pairs[i]).results;
+        let results = &self.pruned.nodes[i].results;
         for (v, other) in node.results.iter().zip(results) {
             let (Some(v), Some(other)) = (*v, *other) else {
                 continue;
@@ -411,7 +399,9 @@ pub fn verify_outputs(
         for binding in &tries {
             let inputs = random_inputs(original, facts, binding, 1.0, asked.seed);
             let ran = inputs.and_then(|inputs| {
-                let ran = self::run(runner, original, facts, &inputs).map_err(|e| e.to_string())?;
+                let ran = runner
+                    .run(original, facts, &inputs)
+                    .map_err(|e| e.to_string())?;
                 Ok((inputs, ran))
             });
             match ran {
@@ -425,7 +415,9 @@ pub fn verify_outputs(
         let Some((binding, inputs, expected)) = found else {
             return Err(VerifyError::Inputs(unfit));
         };
-        let got = self::run(runner, other, &of_other, &inputs).map_err(VerifyError::Run)?;
+        let got = runner
+            .run(other, &of_other, &inputs)
+            .map_err(VerifyError::Run)?;
         for ((v, _), expected) in original.outputs.iter().zip(&expected) {
             let name = &original.value(*v).name;
             let Some(got) = names.get(&**name).and_then(|k| got.get(*k)) else {
@@ -449,13 +441,4 @@ pub fn verify_outputs(
         verified.runs.push(binding.clone());
     }
     Ok(verified)
-}
-
-fn run(
-    runner: &dyn Runner,
-    module: &Module,
-    facts: &Facts,
-    inputs: &[Tensor],
-) -> Result<Vec<Tensor>, RunError> {
-    runner.run(module, facts, inputs)
 }

@@ -1,6 +1,6 @@
 //! Where the elements of params come from.
 use crate::diag::{Diagnostic, nearest};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Random, Tensor};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -70,7 +70,7 @@ impl Weights for Seeded {
         };
         self.left.set(left);
         let wrong = |e: crate::tensor::TensorError| Diagnostic::new(e.to_string());
-        let mut random = Random::new(self.seed, name);
+        let mut random = named(self.seed, name);
         if dtype == DType::Bool {
             let values = (0..count).map(|_| random.next() >> 63 == 1).collect();
             return Tensor::from_vec::<bool>(shape, values).map_err(wrong);
@@ -95,7 +95,7 @@ impl Weights for Seeded {
         };
         let values = match (shape.len(), signed) {
             (0 | 1, false) => (0..count).map(|_| 0.5 + random.unit()).collect(),
-            _ => (0..count).map(|_| scale * random.normal()).collect(),
+            _ => (0..count).map(|_| scale * normal(&mut random)).collect(),
         };
         Tensor::from_f32(shape, values)
             .and_then(|t| t.cast(dtype))
@@ -111,34 +111,20 @@ fn fan_in(shape: &[usize]) -> usize {
     }
 }
 
-/// A small generator (splitmix64).
-struct Random(u64);
+/// The numbers of a seed and a name.
+fn named(seed: u64, name: &str) -> Random {
+    let mut random = Random(seed);
+    for byte in name.bytes() {
+        random.0 = random.next() ^ u64::from(byte);
+    }
+    random
+}
 
-impl Random {
-    fn new(seed: u64, name: &str) -> Random {
-        let mut random = Random(seed);
-        for byte in name.bytes() {
-            random.0 = random.next() ^ u64::from(byte);
-        }
-        random
-    }
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
-    /// Between 0 and 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u32 << 24) as f32
-    }
-    /// Near enough to normal: four uniform numbers out of one word.
-    fn normal(&mut self) -> f32 {
-        let word = self.next();
-        let sum: i32 = (0..4).map(|i| (word >> (16 * i) & 0xFFFF) as i32).sum();
-        (sum - 2 * 0xFFFF) as f32 / (0xFFFF as f32 * (1.0f32 / 3.0).sqrt())
-    }
+/// Near enough to normal: four uniform numbers out of one word.
+fn normal(random: &mut Random) -> f32 {
+    let word = random.next();
+    let sum: i32 = (0..4).map(|i| (word >> (16 * i) & 0xFFFF) as i32).sum();
+    (sum - 2 * 0xFFFF) as f32 / (0xFFFF as f32 * (1.0f32 / 3.0).sqrt())
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ mod dtype;
 mod extent;
 mod gather;
 pub mod mapped;
+mod random;
 
 pub use compare::difference;
 pub use dtype::{DType, Element};
 pub use extent::{Extent, ExtentFactor, quoted};
+pub use random::Random;
 
 use bytes::Bytes;
 use std::borrow::Cow;
