@@ -50,6 +50,7 @@ pub fn compiled(lock: &Lock) -> String {
         let class = match dim.class {
             Class::Width => "width",
             Class::Count => "count",
+            Class::Branch => "branch",
         };
         dims.add_row([
             dim.name.clone(),

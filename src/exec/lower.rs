@@ -122,6 +122,7 @@ impl Forms<'_> {
             | Op::Tile
             | Op::TopK
             | Op::Trilu
+            | Op::If
             | Op::Where
             | Op::Unsqueeze
             | Op::Opaque

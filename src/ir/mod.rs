@@ -7,6 +7,6 @@ mod propagate;
 
 pub use annotate::{annotate, atom_names, dim_expr};
 pub use graph::{Graph, sort};
-pub use module::{Def, DimDef, DimTable, Module, Node, NodeId, Origin, Type, Value, ValueId};
+pub use module::{ARM, Def, DimDef, DimTable, Module, Node, NodeId, Origin, Type, Value, ValueId};
 pub use names::{display_names, module_path};
 pub use propagate::{Facts, NodeFacts, propagate};

@@ -103,6 +103,17 @@ pub struct Node {
     pub span: Span,
 }
 
+/// The key under which an operation keeps the arm of the `if` that it stands in.
+pub const ARM: &str = "onnx.arm";
+
+impl Node {
+    /// The arm of an `if` that it stands in: it may fail where the condition chooses the other one.
+    pub fn arm(&self) -> Option<&str> {
+        let own = self.meta.iter().find(|(key, _)| &**key == ARM);
+        own.map(|(_, arm)| &**arm)
+    }
+}
+
 /// What a name in the table of dims stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DimDef {

@@ -5,7 +5,7 @@ use super::rows::{Row, of_op};
 use super::shapes::Graph;
 use super::wire::proto::{NodeProto, ShapeProto, TypeProto, TypeTensor, ValueInfoProto};
 use super::wire::{Initializer, code_of};
-use super::{opaque, wire};
+use super::{branch, opaque, wire};
 use crate::diag::Diagnostic;
 use crate::ir::{Facts, Module, Node, NodeId, ValueId};
 use crate::ops::{Attr, Op};
@@ -115,21 +115,68 @@ impl<'a> Export<'a> {
         for v in &self.module.inputs {
             self.define(*v);
         }
+        let all = self.module.nodes.iter().enumerate();
+        let results = all
+            .filter(|(_, n)| n.op == Op::If)
+            .flat_map(|(_, n)| n.results.first());
+        let ifs: HashSet<&str> = results.filter_map(|v| self.name(*v)).collect();
+        let mut arms: HashMap<&str, Vec<usize>> = HashMap::new();
         for (i, node) in self.module.nodes.iter().enumerate() {
-            let id = NodeId(i as u32);
-            let made = if node.op == Op::Opaque {
-                self.carried(node)
-            } else {
-                self.node(id)
+            let arm = node
+                .arm()
+                .filter(|arm| branch::arm_of(arm).is_some_and(|(name, _)| ifs.contains(name)));
+            arms.entry(arm.unwrap_or_default()).or_default().push(i);
+        }
+        self.part("", &arms)?;
+        Ok(std::mem::take(&mut self.graph.nodes))
+    }
+    /// The nodes of an arm of an `If`, or of what stands in none.
+    fn part(&mut self, arm: &str, arms: &HashMap<&str, Vec<usize>>) -> Result<(), Diagnostic> {
+        for i in arms.get(arm).into_iter().flatten() {
+            let (id, node) = (NodeId(*i as u32), &self.module.nodes[*i]);
+            let made = match node.op {
+                Op::Opaque => self.carried(node),
+                _ => self.node(id),
             };
             let made = made.map_err(|e| {
                 let message = format!("`{}` cannot be written as ONNX: {e}", node.op.name());
                 Diagnostic::new(message).at(self.module.node_place(id))
             })?;
+            let made = match node.op {
+                Op::If => self.gathered(node, made, arms)?,
+                _ => made,
+            };
             self.graph.nodes.push(made);
             node.results.iter().flatten().for_each(|v| self.define(*v));
         }
-        Ok(std::mem::take(&mut self.graph.nodes))
+        Ok(())
+    }
+    /// An `If` with its arms inside.
+    fn gathered(
+        &mut self,
+        node: &Node,
+        mut made: NodeProto,
+        arms: &HashMap<&str, Vec<usize>>,
+    ) -> Result<NodeProto, Diagnostic> {
+        let name = self.name(node.results.first().copied().flatten());
+        let marks = [true, false].map(|first| branch::arm(name.unwrap_or_default(), first));
+        let mut inner = vec![];
+        for mark in &marks {
+            let outer = self.graph.enter();
+            let done = self.part(mark, arms);
+            inner.push(self.graph.leave(outer));
+            done?;
+        }
+        let given = node.operands.iter().skip(1).flatten();
+        let mut types: Vec<ValueInfoProto> = given.map(|v| self.port(*v, |_| None)).collect();
+        let second = types.split_off(types.len() / 2);
+        let (Some(two), Some(one)) = (inner.pop(), inner.pop()) else {
+            return Ok(made);
+        };
+        branch::gather(&mut made, [one, two], [types, second], &mut |n| {
+            self.graph.free(n)
+        });
+        Ok(made)
     }
     fn define(&mut self, v: ValueId) {
         if let Some(shape) = self.facts.shape(v) {
@@ -222,22 +269,23 @@ impl<'a> Export<'a> {
     fn ports(&self) -> (Vec<ValueInfoProto>, Vec<ValueInfoProto>) {
         let beside: HashMap<&str, &str> =
             self.module.meta.iter().map(|(k, v)| (&**k, &**v)).collect();
-        let port = |v: ValueId| {
-            let name = &*self.module.value(v).name;
-            let dtype = self.facts.values[v.at()].dtype;
-            let axes = self.facts.shape(v).map(|s| s.axes);
-            let code = beside
-                .get(&elements_key(name)[..])
-                .and_then(|c| c.parse().ok());
-            let code = code.unwrap_or(code_of(dtype));
-            info(name, code, axes.as_deref(), |i| {
-                beside.get(&axis_key(name, i)[..]).copied()
-            })
-        };
+        let port = |v: ValueId| self.port(v, |key| beside.get(key).copied());
         (
             self.module.inputs.iter().map(|v| port(*v)).collect(),
             self.module.outputs.iter().map(|(v, _)| port(*v)).collect(),
         )
+    }
+}
+
+impl Export<'_> {
+    /// Name and type of a value, with what rode along with it by its key.
+    fn port<'t>(&self, v: ValueId, beside: impl Fn(&str) -> Option<&'t str>) -> ValueInfoProto {
+        let name = &*self.module.value(v).name;
+        let dtype = self.facts.values[v.at()].dtype;
+        let axes = self.facts.shape(v).map(|s| s.axes);
+        let code = beside(&elements_key(name)).and_then(|c| c.parse().ok());
+        let code = code.unwrap_or(code_of(dtype));
+        info(name, code, axes.as_deref(), |i| beside(&axis_key(name, i)))
     }
 }
 

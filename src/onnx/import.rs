@@ -1,4 +1,5 @@
 //! From a graph of ONNX nodes to a module: names resolved, nodes in order, each node one operation.
+use super::branch::{self, Branch, Decided};
 use super::fold::{Folded, plain_constant};
 use super::meta;
 use super::node::{attribute, captures, is_standard, name_of, op_type};
@@ -7,7 +8,7 @@ use super::wire::proto::{GraphProto, ModelProto, TypeProto};
 use super::wire::{Files, dtype_of, tensor};
 use super::{inline, opaque, wire};
 use crate::diag::{Diagnostic, Place, Span};
-use crate::ir::{Def, DimDef, DimTable, Module, Origin, Type, ValueId, sort};
+use crate::ir::{ARM, Def, DimDef, DimTable, Module, Origin, Type, ValueId, sort};
 use crate::ops::Shape;
 use crate::tensor::{DType, Extent, Tensor};
 use std::collections::{HashMap, HashSet};
@@ -29,28 +30,39 @@ pub fn read(path: &Path) -> Result<Module, Diagnostic> {
     if let Some(graph) = &mut model.graph {
         opaque::unusual_initializers(graph);
     }
-    let empty = GraphProto::default();
-    let graph = model.graph.as_ref().unwrap_or(&empty);
+    let opset = opset(&model)
+        .map_err(|e| Diagnostic::new(e).at(Place::Part(file.clone(), "opset_import".into())))?;
     let files = Files::beside(path);
-    let mut import = Import {
-        opset: opset(&model)
-            .map_err(|e| Diagnostic::new(e).at(Place::Part(file.clone(), "opset_import".into())))?,
-        module: Module::new(
-            graph.name.as_deref().unwrap_or_default(),
-            Origin::File(file),
-        ),
-        files: &files,
-        graph,
-        shapes: vec![],
-        known: HashMap::new(),
-        types: HashMap::new(),
-        used: HashSet::new(),
-        places: vec![],
-        depth: 0,
-    };
-    import.module.meta = meta::of_model(&model, graph);
-    import.run()?;
-    Ok(import.module)
+    // What cannot be done with a branch shows on the way through the graph; then it is done again without.
+    let mut decided = Decided::new();
+    loop {
+        let mut graph = model.graph.clone().unwrap_or_default();
+        branch::write_out(&mut graph, &decided);
+        let mut import = Import {
+            opset,
+            module: Module::new(
+                graph.name.as_deref().unwrap_or_default(),
+                Origin::File(file.clone()),
+            ),
+            files: &files,
+            graph: &graph,
+            shapes: vec![],
+            known: HashMap::new(),
+            types: HashMap::new(),
+            used: HashSet::new(),
+            places: vec![],
+            depth: 0,
+            branch: None,
+        };
+        import.module.meta = meta::of_model(&model, &graph);
+        match (import.run(), import.branch.take()) {
+            (Err(_), Some((name, branch))) if decided.get(&name) != Some(&branch) => {
+                decided.insert(name, branch);
+            }
+            (Err(e), _) => return Err(e),
+            (Ok(()), _) => return Ok(import.module),
+        }
+    }
 }
 
 /// The version of ONNX's own set of operators.
@@ -97,6 +109,8 @@ pub(super) struct Import<'a> {
     pub(super) places: Vec<usize>,
     /// How many calls of `demand` are under way.
     pub(super) depth: usize,
+    /// What is to be done with a branch, where that ended the import.
+    pub(super) branch: Option<(String, Branch)>,
 }
 
 /// Element type and extents as a file states them; none of these where the rank is unknown.
@@ -155,9 +169,19 @@ impl<'a> Import<'a> {
             self.places[*at] = place;
         }
         for at in order {
-            self.node(at)?;
+            self.node(at).map_err(|e| self.within(at, e))?;
         }
         self.outputs()
+    }
+    /// A node that is wrong inside an arm leaves the whole branch to be carried through.
+    fn within(&mut self, at: usize, error: Diagnostic) -> Diagnostic {
+        let props = &self.graph.node[at].metadata_props;
+        let arm = props.iter().find(|e| e.key.as_deref() == Some(ARM));
+        let arm = arm.and_then(|e| branch::arm_of(e.value.as_deref()?));
+        if let (Some((name, _)), None) = (arm, &self.branch) {
+            self.branch = Some((name.to_string(), Branch::Carried));
+        }
+        error
     }
     fn initializers(&mut self) -> Result<(), Diagnostic> {
         for proto in &self.graph.initializer {

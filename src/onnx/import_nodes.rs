@@ -1,7 +1,8 @@
 //! Nodes of a graph as operations of a module, made when something needs them.
+use super::branch::Branch;
 use super::fold::{Folded, fold};
 use super::import::{Import, Known, fresh};
-use super::node::{captures, int_or, op_type};
+use super::node::{captures, int_or, is_standard, op_type};
 use super::rows::of_onnx;
 use super::take::{Call, Inputs, Refusal, call, expr};
 use super::wire::proto::NodeProto;
@@ -152,18 +153,42 @@ impl<'a> Import<'a> {
     pub(super) fn emit(&mut self, at: usize) -> Result<(), Diagnostic> {
         let node = &self.graph.node[at];
         let dims = self.module.dims.len();
+        let is_branch = is_standard(node) && op_type(node) == "If" && node.attribute.is_empty();
+        if let (true, Some(condition)) = (is_branch, self.condition(at)) {
+            let branch = if condition {
+                Branch::Then
+            } else {
+                Branch::Else
+            };
+            return self.decide(at, branch);
+        }
         let made = self.call(at).and_then(|call| self.results(node, call));
         match made {
             Ok((operands, call, shapes)) => {
                 self.add_node(at, operands, call, shapes);
                 Ok(())
             }
+            Err(_) if is_branch => self.decide(at, Branch::Carried),
             Err(Refusal::Opaque) => {
                 self.module.dims.truncate(dims);
                 self.carry(at)
             }
             Err(Refusal::Wrong(message)) => self.wrong_node(at, message),
         }
+    }
+    /// What the condition of a branch is in every run, if shapes and constants tell.
+    fn condition(&mut self, at: usize) -> Option<bool> {
+        let folded = self.folded(self.graph.node[at].input.first()?)?;
+        match &folded.items[..] {
+            [one] => Some(one.known()? != 0.0),
+            _ => None,
+        }
+    }
+    /// Ends the import: it is to be done again with a branch in this way.
+    fn decide(&mut self, at: usize, branch: Branch) -> Result<(), Diagnostic> {
+        let name = self.graph.node[at].output.first().cloned();
+        self.branch = Some((name.unwrap_or_default(), branch));
+        self.wrong_node(at, "its condition is known")
     }
     fn call(&mut self, at: usize) -> Result<Call, Refusal> {
         let node = &self.graph.node[at];

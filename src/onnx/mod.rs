@@ -1,4 +1,5 @@
 //! ONNX in and out: one node is one operation, and goes back as one node.
+mod branch;
 mod export;
 mod fold;
 mod fold_moves;

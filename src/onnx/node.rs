@@ -13,6 +13,7 @@ pub mod code {
     pub const INT: i32 = 2;
     pub const STRING: i32 = 3;
     pub const TENSOR: i32 = 4;
+    pub const GRAPH: i32 = 5;
     pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
     pub const STRINGS: i32 = 8;
@@ -252,6 +253,14 @@ pub fn attribute_tensor(name: &str, tensor: TensorProto) -> AttributeProto {
     AttributeProto {
         t: Some(tensor),
         ..named(name, code::TENSOR)
+    }
+}
+
+/// An attribute that is a graph.
+pub fn attribute_graph(name: &str, graph: GraphProto) -> AttributeProto {
+    AttributeProto {
+        g: Some(graph),
+        ..named(name, code::GRAPH)
     }
 }
 

@@ -107,6 +107,7 @@ pub const MOVES: &[Row] = &[
         "reverse_sequence",
         &[same("batch_axis", Int), same("time_axis", Int)],
     ),
+    row("If", "if", &[]),
     row("NonZero", "non_zero", &[]),
     row(
         "DepthToSpace",

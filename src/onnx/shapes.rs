@@ -31,6 +31,25 @@ impl Graph {
             numbers: HashMap::new(),
         }
     }
+    /// Begins a subgraph, which sees all that is there; gives what is to go on with behind it.
+    pub fn enter(&mut self) -> Graph {
+        let inner = Graph {
+            nodes: vec![],
+            constants: vec![],
+            taken: self.taken.clone(),
+            sources: self.sources.clone(),
+            shapes: self.shapes.clone(),
+            numbers: self.numbers.clone(),
+        };
+        std::mem::replace(self, inner)
+    }
+    /// Ends a subgraph: nothing outside sees what was computed in it. Gives its nodes.
+    pub fn leave(&mut self, outer: Graph) -> Vec<NodeProto> {
+        let inner = std::mem::replace(self, outer);
+        self.taken = inner.taken;
+        self.constants.extend(inner.constants);
+        inner.nodes
+    }
     /// Says that a value with these extents is there from now on.
     pub fn define(&mut self, name: &str, axes: &[Extent]) {
         for (axis, extent) in axes.iter().enumerate() {
@@ -42,7 +61,7 @@ impl Graph {
         }
     }
     /// A name that nothing has.
-    fn free(&mut self, base: &str) -> String {
+    pub fn free(&mut self, base: &str) -> String {
         let name = (0..)
             .map(|i| {
                 if i == 0 {

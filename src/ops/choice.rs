@@ -1,7 +1,62 @@
-//! Choice between two operands, element by element.
+//! Choice between operands: element by element, or of all at once.
 use super::index::{broadcast_strides, walk};
 use super::*;
+use crate::dims::Reason;
 use crate::tensor::Tensor;
+
+/// `if(condition, then..., else...)`: the first half of the values where the condition holds, else the second.
+///
+/// Both halves are operands, so that what computes them is a part of the program like any other, and both are pruned alike.
+pub struct If;
+
+impl Operator for If {
+    fn attrs(&self) -> &'static [AttrSpec] {
+        &[]
+    }
+    fn operands(&self) -> RangeInclusive<usize> {
+        3..=usize::MAX
+    }
+    fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
+        for d in cx.operand(0)?.axes {
+            cx.freeze(*d, Reason::Barrier);
+        }
+        let count = cx.operands.len() / 2;
+        if cx.operands.len() != 2 * count + 1 {
+            return cx.wrong("it gives one half of its operands or the other");
+        }
+        for k in 1..=count {
+            let (one, other) = (cx.operand(k)?, cx.operand(k + count)?);
+            if one.dtype != other.dtype || one.axes.len() != other.axes.len() {
+                return cx.wrong("its halves are of different types or ranks");
+            }
+            for (a, b) in one.axes.iter().zip(other.axes) {
+                if cx.dims.extent(*a) != cx.dims.extent(*b) {
+                    return cx.wrong("its halves have different extents");
+                }
+                cx.equate(*a, *b)?;
+            }
+            cx.result(one.dtype, one.axes.to_vec());
+        }
+        Ok(())
+    }
+    fn macs(&self, _: &View<'_>) -> Extent {
+        Extent::from(0i64)
+    }
+    fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
+        let holds = cx.operand(0)?.to_i64()?.first().is_some_and(|x| *x != 0);
+        let count = cx.operands.len() / 2;
+        let first = if holds { 1 } else { 1 + count };
+        (first..first + count)
+            .map(|k| Ok(cx.operand(k)?.clone()))
+            .collect()
+    }
+    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
+        mask.apart()
+    }
+    fn usage(&self, view: &View<'_>, k: usize) -> Use {
+        all_axes(view, k, Role::Other)
+    }
+}
 
 /// `where(condition, x, y)`, with numpy's broadcasting.
 pub struct Where;

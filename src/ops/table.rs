@@ -83,6 +83,7 @@ operators! {
         Expand expand "expand"
         Flatten flatten "flatten"
         Gather gather "gather"
+        If choice "if"
         GatherElements elements "gather_elements"
         GatherNd gather_nd "gather_nd"
         NonZero trilu "non_zero"

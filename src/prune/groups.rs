@@ -2,7 +2,7 @@
 use super::standard_binding;
 use crate::dims::{Cause, Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names, display_names};
-use crate::ops::{Role, Use};
+use crate::ops::{Op, Role, Use};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub enum Class {
     Width,
     /// Heads, groups, repeats: some operator carries it as a batch or group index.
     Count,
+    /// What goes into an arm of an `if`, or is inside of one.
+    Branch,
 }
 
 /// An axis of a param in which an atom appears.
@@ -113,6 +115,7 @@ pub fn groups(module: &Module, facts: &Facts) -> Groups {
     }
     let (producers, consumers) = reading.neighbours();
     let macs = reading.macs();
+    let branches = reading.branches();
     let mut groups = vec![];
     for atom in order {
         let axes = axes.remove(&atom).unwrap_or_default();
@@ -120,6 +123,7 @@ pub fn groups(module: &Module, facts: &Facts) -> Groups {
         let elements = |v: &ValueId| module.value(*v).tensor().map_or(0, |t| t.len() as u64);
         let extent = facts.dims.size(&Term::Atom(atom));
         let class = match facts.dims.is_count(atom) {
+            _ if branches.contains(&atom) => Class::Branch,
             true => Class::Count,
             false => Class::Width,
         };
@@ -243,6 +247,16 @@ impl Reading<'_> {
                 .for_each(|a| push(&mut consumers, a));
         }
         (producers, consumers)
+    }
+    /// What operations in the arms of an `if` see, and the `if` itself.
+    fn branches(&mut self) -> BTreeSet<Dim> {
+        let mut all = BTreeSet::new();
+        for node in &self.module.nodes {
+            if node.op == Op::If || node.arm().is_some() {
+                all.extend(self.all(node.operands.iter().chain(&node.results).flatten()));
+            }
+        }
+        all
     }
     fn all<'v>(&mut self, values: impl Iterator<Item = &'v ValueId>) -> BTreeSet<Dim> {
         let mut all = BTreeSet::new();

@@ -71,6 +71,8 @@ pub struct Select {
     pub seed: u64,
     /// Whether ratios prune counts (heads, groups) too.
     pub counts: bool,
+    /// Whether ratios prune what goes into the arms of an `if`, and what is inside, too.
+    pub branches: bool,
 }
 
 fn unplaced<T>(value: T) -> Spanned<T> {
@@ -91,6 +93,7 @@ impl Default for Select {
             steps: unplaced(1),
             seed: 0,
             counts: false,
+            branches: false,
         }
     }
 }

@@ -51,11 +51,14 @@ pub fn select(
 ) -> Result<Choice, Diagnostic> {
     let asked = asked(module, facts, groups, plan)?;
     let ratio = plan.target.ratio.as_ref().map_or(0.0, |r| *r.get_ref());
-    let by_ratio = |g: &&Group| {
-        let is_width = g.class == Class::Width || plan.select.counts;
-        ratio > 0.0 && is_width && !g.axes.is_empty() && !asked.contains_key(&g.atom)
+    let may_go = |g: &Group| match g.class {
+        Class::Width => true,
+        Class::Count => plan.select.counts,
+        Class::Branch => plan.select.branches,
     };
-    let by_ratio: Vec<&Group> = groups.groups.iter().filter(by_ratio).collect();
+    let weighed = |g: &&Group| ratio > 0.0 && !g.axes.is_empty() && !asked.contains_key(&g.atom);
+    let (by_ratio, staying): (Vec<&Group>, Vec<&Group>) =
+        (groups.groups.iter().filter(weighed)).partition(|g| may_go(g));
     let by_hand = groups.groups.iter().filter(|g| asked.contains_key(&g.atom));
     let by_hand: Vec<&Group> = by_hand.collect();
     let scored: Vec<&Group> = by_ratio.iter().chain(&by_hand).copied().collect();
@@ -104,6 +107,13 @@ pub fn select(
             }),
         };
         decided.insert(group.atom, chosen);
+    }
+    for group in staying {
+        let why = match group.class {
+            Class::Branch => "it goes into an `if` (`branches = true` prunes it)",
+            Class::Width | Class::Count => "a count (`counts = true` prunes it)",
+        };
+        decided.insert(group.atom, Err(why.into()));
     }
     let mut choice = Choice::default();
     for group in &groups.groups {

@@ -68,7 +68,11 @@ impl Run for Trace<'_> {
         let node = self.module.node(id);
         let name = self.name(id);
         let unsupported = |why: &str| RunError::Unsupported(name.clone(), why.to_string());
-        let failed = |why: String| RunError::Failed(name.clone(), why);
+        // An arm of an `if` need not run where the condition chooses the other one.
+        let failed = |why: String| match node.arm() {
+            None => RunError::Failed(name.clone(), why),
+            Some(_) => RunError::Unsupported(name.clone(), why),
+        };
         if node.op == Op::Opaque {
             return Err(unsupported("the operator is not known"));
         }
