@@ -101,7 +101,9 @@ impl Forms<'_> {
             | Op::SpaceToDepth
             | Op::ConstantOfShape
             | Op::Cumsum
+            | Op::ConvInteger
             | Op::Dequantize
+            | Op::DynamicQuantize
             | Op::Flatten
             | Op::Gather
             | Op::GatherElements
@@ -109,6 +111,7 @@ impl Forms<'_> {
             | Op::NonZero
             | Op::OneHot
             | Op::Pad
+            | Op::QlinearConv
             | Op::Quantize
             | Op::Range
             | Op::ReverseSequence
@@ -127,6 +130,8 @@ impl Forms<'_> {
             | Op::Unsqueeze
             | Op::Opaque
             | Op::Arg(_)
+            | Op::IntegerProduct(_)
+            | Op::Qlinear(_)
             | Op::Recurrent(_) => None,
         }
     }

@@ -3,7 +3,9 @@ use super::give::Giving;
 use super::meta::{self, axis_key, dimension, elements_key};
 use super::rows::{Row, of_op};
 use super::shapes::Graph;
-use super::wire::proto::{NodeProto, ShapeProto, TypeProto, TypeTensor, ValueInfoProto};
+use super::wire::proto::{
+    ModelProto, NodeProto, OperatorSetIdProto, ShapeProto, TypeProto, TypeTensor, ValueInfoProto,
+};
 use super::wire::{Initializer, code_of};
 use super::{branch, opaque, wire};
 use crate::diag::Diagnostic;
@@ -48,6 +50,7 @@ pub fn write(module: &Module, facts: &Facts, path: &Path) -> Result<(), WriteErr
     let (inputs, outputs) = export.ports();
     let constants = std::mem::take(&mut export.graph.constants);
     let mut model = meta::model(&module.meta, opset, format_of(opset));
+    import_domains(&nodes, &mut model);
     let mut graph = meta::graph(&module.meta);
     let name = if module.name.is_empty() {
         "main"
@@ -89,8 +92,28 @@ pub fn write(module: &Module, facts: &Facts, path: &Path) -> Result<(), WriteErr
 
 /// The least set of operators from the usual one on that has all operators of a module.
 fn least_opset(module: &Module) -> i64 {
-    let rows = module.nodes.iter().filter_map(|n| of_op(n.op));
+    let rows = module.nodes.iter().filter_map(row_of);
     rows.map(|row| row.since).fold(OPSET, i64::max)
+}
+
+/// How an operation is written.
+fn row_of(node: &Node) -> Option<&'static Row> {
+    let beside = |key| meta::get(&node.meta, key);
+    of_op(node.op, beside("onnx.domain"), beside(meta::OP))
+}
+
+/// States the domains of operators that the model does not state.
+fn import_domains(nodes: &[NodeProto], model: &mut ModelProto) {
+    for domain in nodes.iter().filter_map(|n| n.domain.as_deref()) {
+        let standard = matches!(domain, "" | "ai.onnx");
+        let mut stated = model.opset_import.iter().filter_map(|s| s.domain.as_deref());
+        if !standard && !stated.any(|d| d == domain) {
+            model.opset_import.push(OperatorSetIdProto {
+                domain: Some(domain.into()),
+                version: Some(1),
+            });
+        }
+    }
 }
 
 /// The version of the format that came with a set of operators.
@@ -203,8 +226,8 @@ impl<'a> Export<'a> {
     }
     fn node(&mut self, id: NodeId) -> Result<NodeProto, String> {
         let node = self.module.node(id);
-        let row: &'static Row = of_op(node.op).ok_or("ONNX has no such operator")?;
-        if row.since > self.opset {
+        let row = row_of(node).ok_or("ONNX has no such operator")?;
+        if !row.is_in(self.opset) {
             return Err(format!(
                 "it needs operator set {}, the model is written in {}",
                 row.since, self.opset
@@ -263,6 +286,9 @@ impl<'a> Export<'a> {
             made.input.pop();
         }
         self.beside(node, &mut made);
+        if !row.domain.is_empty() {
+            made.domain = Some(row.domain.into());
+        }
         Ok(made)
     }
     /// Inputs and outputs with the types they have now, run-time axes as the file wrote them.

@@ -173,6 +173,9 @@ impl Giving<'_> {
         field.ok_or_else(|| format!("`{}` has no `{onnx}`", self.row.onnx))
     }
     fn special(&self, graph: &mut Graph, given: &mut Given) -> Result<(), String> {
+        if !self.row.domain.is_empty() {
+            return Ok(());
+        }
         match self.row.onnx {
             "Reshape" => {
                 let (target, keeps) = reshape(self.operand(0)?, self.target()?);

@@ -3,7 +3,7 @@ use super::branch::Branch;
 use super::fold::{Folded, fold};
 use super::import::{Import, Known, fresh};
 use super::node::{captures, int_or, is_standard, op_type};
-use super::rows::of_onnx;
+use super::rows::of_node;
 use super::take::{Call, Inputs, Refusal, call, expr};
 use super::wire::proto::NodeProto;
 use super::{infer, meta, opaque};
@@ -89,7 +89,7 @@ impl<'a> Import<'a> {
             };
             if nodes.insert(at) {
                 let node = &self.graph.node[at];
-                let row = of_onnx(op_type(node));
+                let row = of_node(node);
                 let is_attribute = |k: usize| {
                     row.is_some_and(|row| row.fields.iter().any(|f| f.place(self.opset) == Some(k)))
                 };
@@ -289,7 +289,7 @@ impl<'a> Import<'a> {
                 .as_deref()
                 .filter(|n| !n.is_empty())
                 .map(Arc::from),
-            meta: meta::of_node(node),
+            meta: meta::of_node(node, op),
             span: Span::default(),
         };
         let id = self.module.add_node(made, named);

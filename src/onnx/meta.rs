@@ -1,8 +1,13 @@
 //! What an ONNX file says beside its graph, as a module carries it: keys that begin with `onnx.`, and the file's own.
-use super::node::{entries, entry};
+use super::node::{entries, entry, op_type};
+use super::rows::of_op;
 use super::wire::proto::{Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::ops::Op;
 use crate::tensor::Extent;
 use std::sync::Arc;
+
+/// The key of an operation's name in ONNX where it could be called otherwise.
+pub const OP: &str = "onnx.op";
 
 /// Keys and values beside a module or an operation.
 pub type Meta = Vec<(Arc<str>, Arc<str>)>;
@@ -120,9 +125,13 @@ pub fn graph(meta: &Meta) -> GraphProto {
 }
 
 /// What rides along with a node besides its name.
-pub fn of_node(node: &NodeProto) -> Meta {
+pub fn of_node(node: &NodeProto, op: Op) -> Meta {
     let mut meta = vec![];
-    put(&mut meta, "onnx.domain", node.domain.as_deref());
+    let domain = node.domain.as_deref();
+    put(&mut meta, "onnx.domain", domain);
+    if op != Op::Opaque && of_op(op, domain, None).is_some_and(|row| row.onnx != op_type(node)) {
+        put(&mut meta, OP, Some(op_type(node)));
+    }
     put(&mut meta, "onnx.doc", node.doc_string.as_deref());
     for (key, value) in entries(&node.metadata_props) {
         if !meta.iter().any(|(k, _)| *k == key) {

@@ -13,6 +13,7 @@ mod node;
 mod number;
 mod opaque;
 mod rows;
+mod rows_contrib;
 mod rows_moves;
 mod rows_nets;
 mod rows_pointwise;

@@ -2,9 +2,12 @@
 //!
 //! A row says since when the form it describes holds (older sets of operators are not read), what attributes are called
 //! on either side, and which of them are operands from some set on.
+use super::node::{is_standard, op_type};
+use super::rows_contrib::CONTRIB;
 use super::rows_moves::MOVES;
 use super::rows_nets::NETS;
 use super::rows_pointwise::POINTWISE;
+use super::wire::proto::NodeProto;
 use crate::ops::Op;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,9 +17,11 @@ use std::sync::LazyLock;
 pub struct Row {
     /// Its name in ONNX.
     pub onnx: &'static str,
+    /// Whose set it is of; empty for ONNX's own.
+    pub domain: &'static str,
     /// The operator's name in the language.
     pub op: &'static str,
-    /// The first set of operators that has it in this form (11 stands for all before).
+    /// The first set of operators that has it in this form (11 stands for all before); of ONNX's own sets alone.
     pub since: i64,
     /// Attributes, and operands that are attributes in the language.
     pub fields: &'static [Field],
@@ -113,32 +118,62 @@ pub const fn since(
 ) -> Row {
     Row {
         onnx,
+        domain: "",
         op,
         since,
         fields,
     }
 }
 
-/// All rows.
+/// The domain of the operators that ONNX Runtime adds.
+pub const CONTRIB_DOMAIN: &str = "com.microsoft";
+
+/// An operator that ONNX Runtime adds.
+pub const fn contrib(onnx: &'static str, op: &'static str, fields: &'static [Field]) -> Row {
+    Row {
+        domain: CONTRIB_DOMAIN,
+        ..row(onnx, op, fields)
+    }
+}
+
+impl Row {
+    /// Whether a set of ONNX's own operators has it, or need not.
+    pub fn is_in(&self, opset: i64) -> bool {
+        !self.domain.is_empty() || self.since <= opset
+    }
+}
+
+/// All rows; the first row of an operator is how it is written unless a file wrote it in another way.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    NETS.iter().chain(MOVES).chain(POINTWISE)
+    NETS.iter().chain(MOVES).chain(POINTWISE).chain(CONTRIB)
 }
 
-/// The row of an ONNX operator.
-pub fn of_onnx(op_type: &str) -> Option<&'static Row> {
-    static ROWS: LazyLock<HashMap<&'static str, &'static Row>> =
-        LazyLock::new(|| all().map(|row| (row.onnx, row)).collect());
-    ROWS.get(op_type).copied()
+/// The row of a node.
+pub fn of_node(node: &NodeProto) -> Option<&'static Row> {
+    static ROWS: LazyLock<HashMap<(&'static str, &'static str), &'static Row>> =
+        LazyLock::new(|| all().map(|row| ((row.domain, row.onnx), row)).collect());
+    let domain = match is_standard(node) {
+        true => "",
+        false => node.domain.as_deref().unwrap_or_default(),
+    };
+    ROWS.get(&(domain, op_type(node))).copied()
 }
 
-/// The row of an operator.
-pub fn of_op(op: Op) -> Option<&'static Row> {
-    static ROWS: LazyLock<HashMap<Op, &'static Row>> = LazyLock::new(|| {
-        all()
-            .filter_map(|row| Some((Op::from_name(row.op)?, row)))
-            .collect()
+/// The row of an operator: under the domain and the name that it came with, if it has such a row.
+pub fn of_op(op: Op, domain: Option<&str>, name: Option<&str>) -> Option<&'static Row> {
+    static ROWS: LazyLock<HashMap<Op, Vec<&'static Row>>> = LazyLock::new(|| {
+        let mut rows: HashMap<Op, Vec<&'static Row>> = HashMap::new();
+        for row in all() {
+            if let Some(op) = Op::from_name(row.op) {
+                rows.entry(op).or_default().push(row);
+            }
+        }
+        rows
     });
-    ROWS.get(&op).copied()
+    let rows = ROWS.get(&op)?;
+    let domain = domain.filter(|d| *d != "ai.onnx").unwrap_or_default();
+    let came = |row: &&&Row| row.domain == domain && name.is_none_or(|n| n == row.onnx);
+    rows.iter().find(came).or(rows.first()).copied()
 }
 
 #[cfg(test)]
@@ -184,7 +219,7 @@ mod tests {
     fn every_operator_has_a_row() {
         let without: Vec<&str> = Op::all()
             .into_iter()
-            .filter(|op| *op != Op::Opaque && of_op(*op).is_none())
+            .filter(|op| *op != Op::Opaque && of_op(*op, None, None).is_none())
             .map(Op::name)
             .collect();
         assert!(without.is_empty(), "{without:?}");

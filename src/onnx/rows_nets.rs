@@ -1,38 +1,38 @@
 //! Rows of the operators that networks are built of: contractions, pools, norms, recurrences.
 use super::rows::{Field, Form::*, Row, field, row, same, since};
 
-const fn stride() -> Field {
+pub(super) const fn stride() -> Field {
     field("strides", "stride", Ints)
 }
-const fn pad() -> Field {
+pub(super) const fn pad() -> Field {
     field("pads", "pad", Ints)
 }
-const fn dilation() -> Field {
+pub(super) const fn dilation() -> Field {
     field("dilations", "dilation", Ints)
 }
-const fn kernel() -> Field {
+pub(super) const fn kernel() -> Field {
     field("kernel_shape", "kernel", Ints)
 }
-const fn auto_pad() -> Field {
+pub(super) const fn auto_pad() -> Field {
     same("auto_pad", Capitals)
 }
 const fn groups() -> Field {
     field("group", "groups", Extent)
 }
-const fn ceil() -> Field {
+pub(super) const fn ceil() -> Field {
     field("ceil_mode", "ceil", Bool)
 }
-const fn epsilon() -> Field {
+pub(super) const fn epsilon() -> Field {
     same("epsilon", Float)
 }
-const fn axis() -> Field {
+pub(super) const fn axis() -> Field {
     same("axis", Int)
 }
 const fn stash() -> Field {
     field("stash_type", "stash", Int)
 }
 
-const CONV: &[Field] = &[stride(), pad(), dilation(), auto_pad(), groups(), kernel()];
+pub(super) const CONV: &[Field] = &[stride(), pad(), dilation(), auto_pad(), groups(), kernel()];
 const SOFTMAX: &[Field] = &[axis()];
 const RECURRENT: &[Field] = &[
     same("hidden_size", Extent),
@@ -46,7 +46,7 @@ const RECURRENT: &[Field] = &[
     same("activation_beta", Floats),
 ];
 
-const QUANTIZE: &[Field] = &[
+pub(super) const QUANTIZE: &[Field] = &[
     axis(),
     same("block_size", Int),
     same("saturate", Int),
@@ -216,6 +216,11 @@ pub const NETS: &[Row] = &[
             same("softmax_precision", Int),
         ],
     ),
+    row("QLinearConv", "qlinear_conv", CONV),
+    row("QLinearMatMul", "qlinear_matmul", &[]),
+    row("ConvInteger", "conv_integer", CONV),
+    row("MatMulInteger", "matmul_integer", &[]),
+    row("DynamicQuantizeLinear", "dynamic_quantize", &[]),
     row("QuantizeLinear", "quantize", QUANTIZE),
     row("DequantizeLinear", "dequantize", QUANTIZE),
 ];

@@ -1,7 +1,7 @@
 //! A node as a call of the language: its operator, attributes, operands, and the shapes that it states.
 use super::fold::Folded;
-use super::node::{attribute, float, floats, int, ints, is_standard, op_type, text};
-use super::rows::{Field, Form, Row, of_onnx};
+use super::node::{attribute, float, floats, int, ints, op_type, text};
+use super::rows::{Field, Form, Row, of_node};
 use super::special;
 use super::wire::dtype_of;
 use super::wire::proto::NodeProto;
@@ -143,7 +143,7 @@ pub fn expr(extent: &Extent) -> Expr {
 /// The node as a call.
 pub fn call(mut inputs: Inputs<'_>) -> Result<Call, Refusal> {
     let node = inputs.node;
-    let row = of_onnx(op_type(node)).filter(|row| is_standard(node) && row.since <= inputs.opset);
+    let row = of_node(node).filter(|row| row.is_in(inputs.opset));
     let row = row.ok_or(Refusal::Opaque)?;
     let op = Op::from_name(row.op).ok_or(Refusal::Opaque)?;
     let named = |a: &super::wire::proto::AttributeProto| {

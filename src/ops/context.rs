@@ -144,6 +144,33 @@ impl<'a> Rule<'a> {
     pub fn attr_is(&mut self, name: &'static str, index: Option<usize>, dims: Vec<Dim>) {
         self.attr_dims.push(AttrDims { name, index, dims });
     }
+    /// The results that another operator's rule gives for some of the operands, by place.
+    pub fn as_if(
+        &mut self,
+        op: Op,
+        attrs: &Attrs,
+        places: &[usize],
+    ) -> Result<Vec<ValueType>, RuleError> {
+        let operands: Vec<Option<Operand<'_>>> =
+            places.iter().map(|k| self.optional(*k)).collect();
+        let mut rule = Rule {
+            dims: self.dims,
+            attrs,
+            operands: &operands,
+            stated: self.stated,
+            cause: self.cause,
+            lookup: self.lookup,
+            results: vec![],
+            attr_dims: vec![],
+            indices: vec![],
+        };
+        op.operator().rule(&mut rule)?;
+        let (results, attr_dims, indices) = (rule.results, rule.attr_dims, rule.indices);
+        self.attr_dims.extend(attr_dims);
+        let own = |(k, d): (usize, Dim)| Some((*places.get(k)?, d));
+        self.indices.extend(indices.into_iter().filter_map(own));
+        Ok(results)
+    }
     /// The dims that operands `k...` have together under numpy's broadcasting.
     pub fn broadcast(&mut self, operands: &[&[Dim]]) -> Result<Vec<Dim>, RuleError> {
         Ok(self.dims.broadcast(operands, self.cause)?)
@@ -196,6 +223,10 @@ impl View<'_> {
     /// The shape of operand `k`.
     pub fn operand(&self, k: usize) -> Option<&Shape> {
         self.operands.get(k).and_then(|o| o.as_ref())
+    }
+    /// The shapes of some operands, by place.
+    pub fn pick(&self, places: &[usize]) -> Vec<Option<Shape>> {
+        places.iter().map(|k| self.operand(*k).cloned()).collect()
     }
     /// The elements of result `k`; 0 where its rank is unknown.
     pub fn result_count(&self, k: usize) -> Extent {
@@ -284,8 +315,9 @@ pub trait Mask {
     fn op(&self) -> Op;
     /// Extent of an axis of operand `k` and how many of its positions are kept, if some are lost.
     fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)>;
-    /// `value` (of the shape of operand `k`) with the lost positions of the given axes replaced.
-    fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle;
+    /// `value` (of the shape of operand `k`) with the lost positions of the given axes replaced by a value that broadcasts
+    /// to it.
+    fn fill_with(&mut self, value: Handle, k: usize, axes: &[usize], identity: Handle) -> Handle;
     /// An operation with one result.
     fn emit(&mut self, op: Op, operands: &[Option<Handle>], attrs: Attrs) -> Handle;
     /// The same elements (of the type of operand 0) under other axes.
@@ -297,6 +329,14 @@ pub trait Mask {
 }
 
 impl dyn Mask + '_ {
+    /// `value` (of the shape of operand `k`) with the lost positions of the given axes replaced by a number.
+    pub fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle {
+        if axes.iter().all(|a| self.lost(k, *a).is_none()) {
+            return value;
+        }
+        let identity = self.scalar(k, identity);
+        self.fill_with(value, k, axes, identity)
+    }
     /// The original operation on its own operands: exact, whatever is lost.
     pub fn apart(&mut self) -> Vec<Handle> {
         let operands: Vec<Option<Handle>> =
@@ -311,6 +351,17 @@ impl dyn Mask + '_ {
             if let Some(value) = operands[*k] {
                 operands[*k] = Some(self.fill(value, *k, axes, *identity));
             }
+        }
+        self.same(&operands)
+    }
+    /// The original operation after filling the lost positions of some axes of operand `k` with its zero point, which is
+    /// 0 where there is none.
+    pub fn zeroed(&mut self, k: usize, axes: &[usize], zero: Option<Handle>) -> Vec<Handle> {
+        let mut operands: Vec<Option<Handle>> =
+            (0..self.operand_count()).map(|k| self.operand(k)).collect();
+        let zero = zero.unwrap_or_else(|| self.scalar(k, 0.0));
+        if let Some(value) = operands[k] {
+            operands[k] = Some(self.fill_with(value, k, axes, zero));
         }
         self.same(&operands)
     }

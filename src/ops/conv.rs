@@ -5,6 +5,7 @@ use super::window::Window;
 use super::*;
 use crate::dims::Reason;
 use crate::tensor::Tensor;
+use std::ops::{AddAssign, Mul};
 
 /// `conv(x, weight, bias?)`: `n (g i) ..., (g o) i ... -> n (g o) ...`.
 pub struct Conv;
@@ -23,6 +24,58 @@ pub const WINDOW: &[AttrSpec] = &[
 fn kernel(cx: &Rule<'_>, weight: &Operand<'_>) -> Result<Vec<i64>, RuleError> {
     let known: Option<Vec<i64>> = weight.axes[2..].iter().map(|d| cx.known(*d)).collect();
     known.ok_or_else(|| RuleError::Wrong("the kernel's extents are not known".into()))
+}
+
+/// The convolution of elements and a weight, each with its shape, to a shape; `first` is what the sums of a channel
+/// begin with.
+pub(super) fn slide<T: Copy + Mul<Output = T> + AddAssign>(
+    (xs, x_shape): (&[T], &[usize]),
+    (ws, w_shape): (&[T], &[usize]),
+    window: &Window,
+    shape: &[usize],
+    first: impl Fn(usize) -> T,
+) -> Vec<T> {
+    let (inner, kernel) = (w_shape[1], &w_shape[2..]);
+    let groups = x_shape[1] / inner.max(1);
+    let per_group = shape[1] / groups.max(1);
+    let (spatial, volume) = (&x_shape[2..], x_shape[2..].iter().product::<usize>());
+    let (step, taps) = (strides(spatial), kernel.iter().product::<usize>());
+    let before: Vec<i64> = (0..kernel.len())
+        .map(|a| window.pad_before(a, spatial[a], shape[a + 2]))
+        .collect();
+    let places: usize = shape[2..].iter().product();
+    let channel = |i: usize| first(i / places % shape[1]);
+    let mut out: Vec<T> = (0..shape.iter().product()).map(channel).collect();
+    for place in 0..places {
+        let o = unravel(place, &shape[2..]);
+        // Offset in the input plane of every tap that is no padding.
+        let reads: Vec<(usize, usize)> = (0..taps)
+            .filter_map(|tap| {
+                let k = unravel(tap, kernel);
+                let mut offset = 0;
+                for a in 0..kernel.len() {
+                    offset += step[a] * window.source(a, before[a], o[a], k[a], spatial[a])?;
+                }
+                Some((tap, offset))
+            })
+            .collect();
+        for n in 0..shape[0] {
+            for c in 0..shape[1] {
+                let group = c / per_group;
+                let to = (n * shape[1] + c) * places + place;
+                let mut sum = out[to];
+                for i in 0..inner {
+                    let plane = (n * x_shape[1] + group * inner + i) * volume;
+                    let row = (c * inner + i) * taps;
+                    for (tap, offset) in &reads {
+                        sum += xs[plane + offset] * ws[row + tap];
+                    }
+                }
+                out[to] = sum;
+            }
+        }
+    }
+    out
 }
 
 impl Operator for Conv {
@@ -86,44 +139,8 @@ impl Operator for Conv {
             .map_err(|e| EvalError::Wrong(e.to_string()))?;
         let (xs, ws) = (x.to_f32()?, w.to_f32()?);
         let bias = cx.optional(2).map(|b| b.to_f32()).transpose()?;
-        let (inner, kernel) = (w.shape[1], &w.shape[2..]);
-        let groups = x.shape[1] / inner.max(1);
-        let per_group = shape[1] / groups.max(1);
-        let (spatial, volume) = (&x.shape[2..], x.shape[2..].iter().product::<usize>());
-        let (step, taps) = (strides(spatial), kernel.iter().product::<usize>());
-        let before: Vec<i64> = (0..kernel.len())
-            .map(|a| window.pad_before(a, spatial[a], shape[a + 2]))
-            .collect();
-        let places: usize = shape[2..].iter().product();
-        let mut out = vec![0f32; shape.iter().product()];
-        for place in 0..places {
-            let o = unravel(place, &shape[2..]);
-            // Offset in the input plane of every tap that is no padding.
-            let reads: Vec<(usize, usize)> = (0..taps)
-                .filter_map(|tap| {
-                    let k = unravel(tap, kernel);
-                    let mut offset = 0;
-                    for a in 0..kernel.len() {
-                        offset += step[a] * window.source(a, before[a], o[a], k[a], spatial[a])?;
-                    }
-                    Some((tap, offset))
-                })
-                .collect();
-            for n in 0..shape[0] {
-                for c in 0..shape[1] {
-                    let group = c / per_group;
-                    let mut sum = bias.as_ref().map_or(0.0, |b| b[c]);
-                    for i in 0..inner {
-                        let plane = (n * x.shape[1] + group * inner + i) * volume;
-                        let row = (c * inner + i) * taps;
-                        for (tap, offset) in &reads {
-                            sum += xs[plane + offset] * ws[row + tap];
-                        }
-                    }
-                    out[(n * shape[1] + c) * places + place] = sum;
-                }
-            }
-        }
+        let first = |c: usize| bias.as_ref().map_or(0.0, |b| b[c]);
+        let out = slide((&xs, &x.shape), (&ws, &w.shape), &window, shape, first);
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {

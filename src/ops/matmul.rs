@@ -2,9 +2,46 @@
 use super::index::{broadcast_strides, walk};
 use super::*;
 use crate::tensor::Tensor;
+use std::ops::{AddAssign, Mul};
 
 /// `matmul(a, b)`: `... m k, ... k n -> ... m n`; an operand of rank 1 is a row or a column.
 pub struct Matmul;
+
+/// The product of elements, each with their shape, in a shape.
+pub(super) fn multiply<T: Copy + Default + Mul<Output = T> + AddAssign>(
+    (x, a): (&[T], &[usize]),
+    (y, b): (&[T], &[usize]),
+    shape: &[usize],
+) -> Vec<T> {
+    let two = |shape: &[usize], front: bool| match (shape.len(), front) {
+        (1, true) => vec![1, shape[0]],
+        (1, false) => vec![shape[0], 1],
+        _ => shape.to_vec(),
+    };
+    let (sa, sb) = (two(a, true), two(b, false));
+    let (m, k, n) = (sa[sa.len() - 2], sa[sa.len() - 1], sb[sb.len() - 1]);
+    let own = usize::from(a.len() > 1) + usize::from(b.len() > 1);
+    let batch = &shape[..shape.len() - own];
+    let (ba, bb) = (&sa[..sa.len() - 2], &sb[..sb.len() - 2]);
+    let mut out = Vec::with_capacity(shape.iter().product());
+    walk(
+        batch,
+        [&broadcast_strides(ba, batch), &broadcast_strides(bb, batch)],
+        |[p, q]| {
+            let (x, y) = (&x[p * m * k..], &y[q * k * n..]);
+            for i in 0..m {
+                let at = out.len();
+                out.resize(at + n, T::default());
+                for l in 0..k {
+                    for j in 0..n {
+                        out[at + j] += x[i * k + l] * y[l * n + j];
+                    }
+                }
+            }
+        },
+    );
+    out
+}
 
 impl Operator for Matmul {
     fn attrs(&self) -> &'static [AttrSpec] {
@@ -43,34 +80,8 @@ impl Operator for Matmul {
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (a, b) = (cx.operand(0)?, cx.operand(1)?);
         let (dtype, shape) = cx.result(0)?;
-        let two = |shape: &[usize], front: bool| match (shape.len(), front) {
-            (1, true) => vec![1, shape[0]],
-            (1, false) => vec![shape[0], 1],
-            _ => shape.to_vec(),
-        };
-        let (sa, sb) = (two(&a.shape, true), two(&b.shape, false));
-        let (m, k, n) = (sa[sa.len() - 2], sa[sa.len() - 1], sb[sb.len() - 1]);
-        let own = (a.shape.len() > 1) as usize + (b.shape.len() > 1) as usize;
-        let batch = &shape[..shape.len() - own];
-        let (ba, bb) = (&sa[..sa.len() - 2], &sb[..sb.len() - 2]);
         let (x, y) = (a.to_f32()?, b.to_f32()?);
-        let mut out = Vec::with_capacity(shape.iter().product());
-        walk(
-            batch,
-            [&broadcast_strides(ba, batch), &broadcast_strides(bb, batch)],
-            |[p, q]| {
-                let (x, y) = (&x[p * m * k..], &y[q * k * n..]);
-                for i in 0..m {
-                    let at = out.len();
-                    out.resize(at + n, 0f32);
-                    for l in 0..k {
-                        for j in 0..n {
-                            out[at + j] += x[i * k + l] * y[l * n + j];
-                        }
-                    }
-                }
-            },
-        );
+        let out = multiply((&x, &a.shape), (&y, &b.shape), shape);
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {

@@ -34,6 +34,9 @@ mod opaque;
 mod order;
 mod pad;
 mod pool;
+mod qlinear;
+mod qlinear_conv;
+mod qlinear_matmul;
 mod quantize;
 mod recurrent;
 mod reduce;
@@ -57,7 +60,9 @@ pub use context::{
 };
 pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
-pub use table::{Arg, Binary, Norm, Op, Pool, Recurrent, Reduce, Softmax, Unary};
+pub use table::{
+    Arg, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Softmax, Unary,
+};
 
 use crate::tensor::{Extent, Tensor};
 use std::ops::RangeInclusive;

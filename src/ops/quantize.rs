@@ -12,6 +12,9 @@ pub struct Quantize;
 /// `dequantize(x, scale, zero?) {axis, block_size}`: `(x - zero) * scale`, of the scale's type.
 pub struct Dequantize;
 
+/// `dynamic_quantize(x)`: `x` as u8, scale and zero point such that 0 and all of `x` are within the range.
+pub struct DynamicQuantize;
+
 const ATTRS: &[AttrSpec] = &[
     ("axis", Kind::Int),
     ("block_size", Kind::Int),
@@ -40,23 +43,14 @@ impl Operator for Quantize {
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, (dtype, _)) = (cx.operand(0)?, cx.result(0)?);
-        let (least, most) = match dtype {
-            DType::I8 => (i8::MIN as f64, i8::MAX as f64),
-            DType::U8 => (0.0, u8::MAX as f64),
-            DType::I16 => (i16::MIN as f64, i16::MAX as f64),
-            DType::U16 => (0.0, u16::MAX as f64),
-            DType::I32 => (i32::MIN as f64, i32::MAX as f64),
-            _ => return wrong(format!("quantization to {}", dtype.name())),
-        };
         let values = x.to_f32()?;
         let scales = Scales::of(cx, x)?;
         let quantized = |(i, x): (usize, &f32)| {
             let (scale, zero) = scales.at(i);
-            let rounded = (x / scale).round_ties_even() as f64;
-            (rounded + zero as f64).clamp(least, most) as i64
+            (x / scale, zero)
         };
-        let all = values.iter().enumerate().map(quantized).collect();
-        Ok(vec![Tensor::from_i64(&x.shape, all)?.cast(dtype)?])
+        let all = values.iter().enumerate().map(quantized);
+        Ok(vec![rounded(&x.shape, all, dtype)?])
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         mask.apart()
@@ -100,6 +94,74 @@ impl Operator for Dequantize {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         usage(view, k)
     }
+}
+
+impl Operator for DynamicQuantize {
+    fn attrs(&self) -> &'static [AttrSpec] {
+        &[]
+    }
+    fn operands(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+    fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
+        let x = cx.operand(0)?;
+        cx.result(DType::U8, x.axes.to_vec());
+        cx.result(DType::F32, vec![]);
+        cx.result(DType::U8, vec![]);
+        Ok(())
+    }
+    fn macs(&self, _: &View<'_>) -> Extent {
+        Extent::from(0i64)
+    }
+    fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
+        Ok(dynamic(cx.operand(0)?)?.to_vec())
+    }
+    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
+        // All axes are looked at; 0 is always within the range.
+        let axes: Vec<usize> = (0..mask.rank(0)).collect();
+        mask.filled(&[(0, &axes, 0.0)])
+    }
+    fn usage(&self, view: &View<'_>, k: usize) -> Use {
+        all_axes(view, k, Role::Other)
+    }
+}
+
+/// A tensor as u8, with the scale and zero point that fit it.
+pub(super) fn dynamic(x: &Tensor) -> Result<[Tensor; 3], EvalError> {
+    let values = x.to_f32()?;
+    let (least, most) = values.iter().fold((0f32, 0f32), |(least, most), x| {
+        (least.min(*x), most.max(*x))
+    });
+    let scale = match most - least {
+        range if range > 0.0 => range / 255.0,
+        _ => 1.0,
+    };
+    let zero = (-least / scale).round_ties_even().clamp(0.0, 255.0) as u8;
+    let all = values.iter().map(|x| (x / scale, i64::from(zero)));
+    Ok([
+        rounded(&x.shape, all, DType::U8)?,
+        Tensor::scalar(scale),
+        Tensor::scalar(zero),
+    ])
+}
+
+/// Numbers and their zero points as a tensor of integers: rounded to even, and saturated.
+pub(super) fn rounded(
+    shape: &[usize],
+    all: impl Iterator<Item = (f32, i64)>,
+    dtype: DType,
+) -> Result<Tensor, EvalError> {
+    let (least, most) = match dtype {
+        DType::I8 => (i8::MIN as f64, i8::MAX as f64),
+        DType::U8 => (0.0, u8::MAX as f64),
+        DType::I16 => (i16::MIN as f64, i16::MAX as f64),
+        DType::U16 => (0.0, u16::MAX as f64),
+        DType::I32 => (i32::MIN as f64, i32::MAX as f64),
+        _ => return wrong(format!("quantization to {}", dtype.name())),
+    };
+    let one =
+        |(x, zero): (f32, i64)| (x.round_ties_even() as f64 + zero as f64).clamp(least, most) as i64;
+    Ok(Tensor::from_i64(shape, all.map(one).collect())?.cast(dtype)?)
 }
 
 /// The numbers are seen through; the scales are none of a normalization.

@@ -79,7 +79,9 @@ operators! {
         SpaceToDepth shuffle "space_to_depth"
         ConstantOfShape fill "constant_of_shape"
         Cumsum order "cumsum"
+        ConvInteger qlinear_conv "conv_integer"
         Dequantize quantize "dequantize"
+        DynamicQuantize quantize "dynamic_quantize"
         Expand expand "expand"
         Flatten flatten "flatten"
         Gather gather "gather"
@@ -89,6 +91,7 @@ operators! {
         NonZero trilu "non_zero"
         OneHot fill "one_hot"
         Pad pad "pad"
+        QlinearConv qlinear_conv "qlinear_conv"
         Quantize quantize "quantize"
         Range fill "range"
         ReverseSequence trilu "reverse_sequence"
@@ -109,8 +112,10 @@ operators! {
     }
     families {
         Arg order
+        IntegerProduct qlinear_matmul
         Norm norm
         Pool pool
+        Qlinear qlinear
         Softmax softmax
         Unary unary
         Binary binary

@@ -228,12 +228,11 @@ impl Mask for Masking<'_> {
         let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
         Some((all, kept.len()))
     }
-    fn fill(&mut self, value: Handle, k: usize, axes: &[usize], identity: f32) -> Handle {
+    fn fill_with(&mut self, value: Handle, k: usize, axes: &[usize], identity: Handle) -> Handle {
         let mut value = value;
         for axis in axes {
             if let Some(mask) = self.mask(k, *axis) {
-                let identity = self.constant(k, identity);
-                let operands = [Some(Handle(mask.0)), Some(value), Some(Handle(identity.0))];
+                let operands = [Some(Handle(mask.0)), Some(value), Some(identity)];
                 value = self.emit(Op::Where, &operands, Attrs::new());
             }
         }
