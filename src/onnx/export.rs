@@ -48,6 +48,7 @@ pub fn write(module: &Module, facts: &Facts, path: &Path) -> Result<(), WriteErr
     };
     let nodes = export.nodes().map_err(WriteError::Module)?;
     let (inputs, outputs) = export.ports();
+    let carried = export.carried_types();
     let constants = std::mem::take(&mut export.graph.constants);
     let mut model = meta::model(&module.meta, opset, format_of(opset));
     import_domains(&nodes, &mut model);
@@ -59,6 +60,7 @@ pub fn write(module: &Module, facts: &Facts, path: &Path) -> Result<(), WriteErr
     };
     graph.name = Some(name.to_string());
     (graph.node, graph.input, graph.output) = (nodes, inputs, outputs);
+    graph.value_info = carried;
     let named = module
         .tensors()
         .map(|(v, tensor)| (&*module.value(v).name, tensor));
@@ -106,7 +108,10 @@ fn row_of(node: &Node) -> Option<&'static Row> {
 fn import_domains(nodes: &[NodeProto], model: &mut ModelProto) {
     for domain in nodes.iter().filter_map(|n| n.domain.as_deref()) {
         let standard = matches!(domain, "" | "ai.onnx");
-        let mut stated = model.opset_import.iter().filter_map(|s| s.domain.as_deref());
+        let mut stated = model
+            .opset_import
+            .iter()
+            .filter_map(|s| s.domain.as_deref());
         if !standard && !stated.any(|d| d == domain) {
             model.opset_import.push(OperatorSetIdProto {
                 domain: Some(domain.into()),
@@ -290,6 +295,19 @@ impl<'a> Export<'a> {
             made.domain = Some(row.domain.into());
         }
         Ok(made)
+    }
+    /// Types of what comes out of operations that are carried through: no rule tells a reader of the file.
+    fn carried_types(&self) -> Vec<ValueInfoProto> {
+        let outputs: HashSet<ValueId> = self.module.outputs.iter().map(|(v, _)| *v).collect();
+        let carried = self.module.nodes.iter().filter(|n| n.op == Op::Opaque);
+        let results = carried.flat_map(|n| n.results.iter().flatten());
+        let inner = results.filter(|v| !outputs.contains(v));
+        let typed = inner.filter_map(|v| {
+            let (value, shape) = (self.module.value(*v), self.facts.shape(*v)?);
+            let code = code_of(shape.dtype);
+            Some(info(&value.name, code, Some(&shape.axes), |_| None))
+        });
+        typed.collect()
     }
     /// Inputs and outputs with the types they have now, run-time axes as the file wrote them.
     fn ports(&self) -> (Vec<ValueInfoProto>, Vec<ValueInfoProto>) {

@@ -151,8 +151,7 @@ impl<'a> Rule<'a> {
         attrs: &Attrs,
         places: &[usize],
     ) -> Result<Vec<ValueType>, RuleError> {
-        let operands: Vec<Option<Operand<'_>>> =
-            places.iter().map(|k| self.optional(*k)).collect();
+        let operands: Vec<Option<Operand<'_>>> = places.iter().map(|k| self.optional(*k)).collect();
         let mut rule = Rule {
             dims: self.dims,
             attrs,

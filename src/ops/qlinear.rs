@@ -138,9 +138,10 @@ impl Operator for Qlinear {
         let data = self.data(cx.operands.len());
         let (op, attrs) = self.inner(cx.attrs);
         let results = cx.as_if(op, &attrs, &data)?;
-        for at in data.iter().chain([&(self.scale() - 1)].into_iter().filter(|_| self.scale() > 0)) {
-            single(cx, at + 1)?;
-            single(cx, at + 2)?;
+        let scales = data.iter().map(|at| at + 1).chain([self.scale()]);
+        for scale in scales {
+            single(cx, scale)?;
+            single(cx, scale + 1)?;
         }
         if *self == Qlinear::Softmax {
             // The least integer is no minus infinity: no position can be left out of the sum.

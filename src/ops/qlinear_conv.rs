@@ -62,7 +62,13 @@ impl Places {
         let ws = above(w, cx.optional(self.zeros[1]), |i| i / each.max(1))?;
         let bias = cx.optional(self.bias).map(Tensor::to_i64).transpose()?;
         let first = |c: usize| Wrapping(bias.as_ref().map_or(0, |b| b[c] as i32));
-        Ok(slide((&xs, &x.shape), (&ws, &w.shape), &window, shape, first))
+        Ok(slide(
+            (&xs, &x.shape),
+            (&ws, &w.shape),
+            &window,
+            shape,
+            first,
+        ))
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         // Depthwise: no channel sees another.

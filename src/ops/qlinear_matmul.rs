@@ -147,8 +147,8 @@ impl IntegerProduct {
                     (x.clone(), zero.cloned())
                 }
             };
-            let flipped = self == IntegerProduct::Linear
-                && cx.attrs.flag(["trans_a", "trans_b"][side]);
+            let flipped =
+                self == IntegerProduct::Linear && cx.attrs.flag(["trans_a", "trans_b"][side]);
             let x = match flipped {
                 true => super::movement::permute(&x, &[1, 0])?,
                 false => x,
@@ -267,7 +267,10 @@ impl Operator for IntegerProduct {
         if let Some(k) = scale {
             let (scale, zero) = super::qlinear::Scaled::of(cx, k, k + 1)?.one()?;
             worth.iter_mut().for_each(|w| *w /= scale);
-            let all = sums.iter().zip(worth).map(|(sum, w)| (*sum as f32 * w, zero));
+            let all = sums
+                .iter()
+                .zip(worth)
+                .map(|(sum, w)| (*sum as f32 * w, zero));
             return Ok(vec![rounded(shape, all, dtype)?]);
         }
         let all = sums.iter().zip(worth).zip(added);

@@ -2,7 +2,7 @@
 use super::index::strides;
 use super::movement::wrong;
 use super::*;
-use crate::dims::Reason;
+use crate::dims::{Dim, Reason};
 use crate::tensor::{DType, Tensor};
 
 /// `quantize(x, scale, zero?) {axis, block_size, dtype}`: `x / scale + zero`, rounded to even and saturated. The type is
@@ -159,8 +159,9 @@ pub(super) fn rounded(
         DType::I32 => (i32::MIN as f64, i32::MAX as f64),
         _ => return wrong(format!("quantization to {}", dtype.name())),
     };
-    let one =
-        |(x, zero): (f32, i64)| (x.round_ties_even() as f64 + zero as f64).clamp(least, most) as i64;
+    let one = |(x, zero): (f32, i64)| {
+        (x.round_ties_even() as f64 + zero as f64).clamp(least, most) as i64
+    };
     Ok(Tensor::from_i64(shape, all.map(one).collect())?.cast(dtype)?)
 }
 
@@ -175,20 +176,23 @@ fn usage(view: &View<'_>, k: usize) -> Use {
 /// Ties scales and zero points to the axis they belong to: one for all, one a position, or one a block of positions.
 fn scaled(cx: &mut Rule<'_>) -> Result<(), RuleError> {
     let (x, scale) = (cx.operand(0)?, cx.operand(1)?);
+    let one_for_all = |cx: &Rule<'_>, axes: &[Dim]| match axes {
+        [] => true,
+        [one] => cx.known(*one) == Some(1),
+        _ => false,
+    };
+    let single = one_for_all(cx, scale.axes);
     if let Some(zero) = cx.optional(2) {
-        if zero.axes.len() != scale.axes.len() {
+        // One scale and one zero point may be a scalar and a list of one.
+        let both = single && one_for_all(cx, zero.axes);
+        if zero.axes.len() != scale.axes.len() && !both {
             return cx.wrong("scales and zero points have different axes");
         }
         for (a, b) in scale.axes.iter().zip(zero.axes) {
             cx.equate(*a, *b)?;
         }
     }
-    let one_for_all = match scale.axes {
-        [] => true,
-        [one] => cx.known(*one) == Some(1),
-        _ => false,
-    };
-    if one_for_all {
+    if single {
         return Ok(());
     }
     let axis = cx.axis("axis", 1, x.axes.len())?;

@@ -1,14 +1,14 @@
 //! What a module costs: parameters, bytes, multiply-accumulates.
 use super::inputs::{Binding, symbols};
-use crate::ir::{Facts, Module, NodeId, ValueId, module_path};
+use crate::ir::{Def, Facts, Module, NodeId, ValueId, module_path};
 use crate::ops::{Binary, Norm, Op, Role, Unary, Use, View};
-use crate::tensor::Extent;
+use crate::tensor::{DType, Extent};
 use std::collections::BTreeSet;
 
 /// How params and multiply-accumulates are counted.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Convention {
-    /// Every element of every float param and constant; the multiply-accumulates of contractions.
+    /// Every element of every float param and constant, and of every quantized weight; the multiply-accumulates of contractions.
     Own,
     /// As `torch_pruning.utils.count_ops_and_params` counts: no running statistics and no constants; biases,
     /// normalizations, activations and pools count, functions that are no modules do not. A batch is 1.
@@ -18,7 +18,7 @@ pub enum Convention {
 /// What a module costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
-    /// Elements of float params.
+    /// Elements of float params and of quantized weights.
     pub params: u64,
     /// Bytes of all params and constants.
     pub bytes: u64,
@@ -50,7 +50,9 @@ pub fn cost(module: &Module, facts: &Facts, convention: Convention) -> Cost {
     };
     for (v, tensor) in module.tensors() {
         bytes += tensor.bytes().len() as u64;
-        if tensor.dtype.is_float() && !uncounted.contains(&v) {
+        let is_param = matches!(module.value(v).def, Def::Param(_));
+        let quantized = is_param && matches!(tensor.dtype, DType::I8 | DType::U8);
+        if (tensor.dtype.is_float() || quantized) && !uncounted.contains(&v) {
             params += tensor.len() as u64;
         }
     }
@@ -91,7 +93,7 @@ fn statistics_and_constants(module: &Module, facts: &Facts) -> BTreeSet<ValueId>
         }
     }
     let constants = module.tensors().map(|(v, _)| v);
-    all.extend(constants.filter(|v| matches!(module.value(*v).def, crate::ir::Def::Const(_))));
+    all.extend(constants.filter(|v| matches!(module.value(*v).def, Def::Const(_))));
     all
 }
 

@@ -1,6 +1,21 @@
 //! What pools, norms, choices and conversions, shuffles, sums by letters and interpolations compute.
 use crate::run::last;
 
+/// The last output of each text must have that shape and those elements.
+pub fn check(cases: &[(&str, &[usize], &[f64])]) {
+    let mut failed = vec![];
+    for (text, shape, expected) in cases {
+        let (got, values) = last(text);
+        let near = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= 2e-5 * (1.0 + b.abs());
+        if got != *shape || !values.iter().zip(*expected).all(near) {
+            failed.push(format!(
+                "{text}\n{got:?} {values:?}\nexpected {shape:?} {expected:?}"
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
 /// Expectations are those of ONNX Runtime; where it lacks an operator, those of ONNX's reference evaluator.
 #[test]
 fn values_are_onnx() {
@@ -355,15 +370,5 @@ output %o0"#, &[1, 1, 2, 2], &[-0.6902305, 0.2467696, -2.940985, -0.853107]),
 %o0 = resize(@i0) {mode = "linear", coordinate_transformation_mode = "tf_crop_and_resize", extrapolation_value = 9.0, roi = [0.0, 0.0, 0.25, -0.5, 1.0, 1.0, 0.75, 1.5]} : f32[1, 1, 3, 4]
 output %o0"#, &[1, 1, 3, 4], &[9.0, -0.5833333, -1.125, 9.0, 9.0, -1.541667, -0.7083333, 9.0, 9.0, -2.770833, -0.1041667, 9.0]),
     ];
-    let mut failed = vec![];
-    for (text, shape, expected) in cases {
-        let (got, values) = last(text);
-        let near = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= 2e-5 * (1.0 + b.abs());
-        if got != *shape || !values.iter().zip(*expected).all(near) {
-            failed.push(format!(
-                "{text}\n{got:?} {values:?}\nexpected {shape:?} {expected:?}"
-            ));
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    check(cases);
 }
