@@ -33,6 +33,9 @@ struct Places {
     result: Option<usize>,
 }
 
+/// Elements above their zero points, and their shape.
+type Side = (Vec<Wrapping<i32>>, Vec<usize>);
+
 /// A tensor along the rows of the left operand (one axis stands upright) or the columns of the right one.
 fn aligned(x: &Tensor, side: usize) -> Result<Tensor, EvalError> {
     match (x.shape[..].as_ref(), side) {
@@ -132,7 +135,7 @@ impl IntegerProduct {
         }
     }
     /// Left and right operand above their zero points, as matrices that do not lie transposed.
-    fn sides(self, cx: &Eval<'_>) -> Result<[(Vec<Wrapping<i32>>, Vec<usize>); 2], EvalError> {
+    fn sides(self, cx: &Eval<'_>) -> Result<[Side; 2], EvalError> {
         let places = self.places();
         let mut all = [(vec![], vec![]), (vec![], vec![])];
         for side in 0..2 {
