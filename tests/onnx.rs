@@ -305,43 +305,122 @@ fn nodes_are_put_in_order() {
     assert_eq!(op_names(&module), ["conv", "relu"]);
 }
 
-#[test]
-fn unknown_nodes_and_subgraphs_are_carried_through() {
-    let arm = |name: &str| GraphProto {
-        name: Some(name.into()),
-        node: vec![node("MatMul", &["x", "w"], &[name])],
-        output: vec![value(name, &["2", "3"])],
+/// An `If` on `on` whose arms multiply by weights of their own, of some widths.
+fn branching(widths: [usize; 2]) -> ModelProto {
+    let arm = |name: &str, width: usize| GraphProto {
+        name: Some(format!("{name}_branch")),
+        node: vec![
+            node("MatMul", &["x", &format!("{name}/w")], &["inner"]),
+            node("Relu", &["inner"], &[name]),
+        ],
+        initializer: vec![floats(&format!("{name}/w"), &[4, width])],
+        output: vec![value(name, &["2", &width.to_string()])],
         ..GraphProto::default()
     };
+    let [one, other] = widths;
     let branch = with(
         node("If", &["on"], &["y"]),
-        graph_attribute("then_branch", arm("a")),
+        graph_attribute("then_branch", arm("then", one)),
     );
-    let branch = with(branch, graph_attribute("else_branch", arm("b")));
-    let mut special = node("Special", &["y", ""], &["z"]);
+    let branch = with(branch, graph_attribute("else_branch", arm("else", other)));
+    let inputs = vec![
+        value("x", &["2", "4"]),
+        typed("on", 9, Some(ShapeProto::default())),
+    ];
+    model(
+        17,
+        inputs,
+        vec![],
+        vec![branch],
+        vec![value("y", &["2", ""])],
+    )
+}
+
+#[test]
+fn the_arms_of_a_branch_are_operations_and_go_back() {
+    let model = branching([3, 3]);
+    let (module, facts) = taken(&model);
+    assert_eq!(
+        op_names(&module),
+        ["matmul", "relu", "matmul", "relu", "if"]
+    );
+    let arms: Vec<Option<&str>> = module.nodes.iter().map(|n| n.arm()).collect();
+    assert_eq!(
+        arms,
+        [
+            Some("y:then"),
+            Some("y:then"),
+            Some("y:else"),
+            Some("y:else"),
+            None
+        ]
+    );
+    let back = Files::new().written(&module, &facts).graph.unwrap();
+    assert_eq!(op_types(&back), ["If"]);
+    let inner = |k: usize| back.node[0].attribute[k].g.as_ref().unwrap();
+    assert_eq!(op_types(inner(0)), ["MatMul", "Relu"]);
+    assert_eq!(inner(0).node[0].input, ["x", "then/w"]);
+    assert_eq!(inner(1).node[0].input, ["x", "else/w"]);
+    // Two values of one name in two arms are told apart.
+    assert_eq!(inner(0).node[0].output, ["inner"]);
+    assert_eq!(inner(1).node[0].output, ["y:else/inner"]);
+    assert_eq!(inner(1).output, [value("else", &["2", "3"])]);
+    let weights: Vec<&str> = back
+        .initializer
+        .iter()
+        .map(|t| t.name.as_deref().unwrap())
+        .collect();
+    assert_eq!(weights, ["then/w", "else/w"]);
+}
+
+#[test]
+fn arms_that_do_not_fit_are_carried_through() {
+    let model = branching([3, 5]);
+    let (module, facts) = taken(&model);
+    assert_eq!(op_names(&module), ["opaque"]);
+    let back = Files::new().written(&module, &facts).graph.unwrap();
+    assert_eq!(back.node, model.graph.unwrap().node);
+}
+
+#[test]
+fn a_condition_that_is_known_leaves_one_arm() {
+    let mut model = branching([3, 5]);
+    let graph = model.graph.as_mut().unwrap();
+    graph.input.pop();
+    graph.output = vec![value("y", &["2", "5"])];
+    let size = node("Size", &["x"], &["size"]);
+    graph.initializer.push(number("limit", 8));
+    graph
+        .node
+        .splice(0..0, [size, node("Less", &["size", "limit"], &["on"])]);
+    let back = there_and_back(&model);
+    assert_eq!(op_types(&back), ["MatMul", "Relu"]);
+    assert_eq!(back.node[0].input, ["x", "else/w"]);
+    assert_eq!(back.node[1].output, ["y"]);
+}
+
+#[test]
+fn unknown_nodes_are_carried_through() {
+    let mut special = node("Special", &["x", ""], &["z"]);
     special.domain = Some("com.acme".into());
     let model = model(
         17,
-        vec![
-            value("x", &["2", "4"]),
-            typed("on", 9, Some(ShapeProto::default())),
-        ],
-        vec![floats("w", &[4, 3])],
-        vec![branch, special, node("Relu", &["z"], &["out"])],
-        vec![value("y", &["2", "3"]), value("out", &["2", "3"])],
+        vec![value("x", &["2", "4"])],
+        vec![],
+        vec![special, node("Relu", &["z"], &["out"])],
+        vec![value("out", &["2", "3"])],
     );
     let (module, facts) = taken(&model);
     assert!(module.nodes.iter().all(|n| n.op == Op::Opaque));
-    assert_eq!(module.nodes[0].operands.len(), 3);
     assert_eq!(
-        module.nodes[1].attrs.str_or("type", ""),
+        module.nodes[0].attrs.str_or("type", ""),
         "com.acme::Special"
     );
     let back = Files::new().written(&module, &facts).graph.unwrap();
     let mut was = model.graph.unwrap();
-    was.node[1].input.pop();
+    was.node[0].input.pop();
     let mut nodes = back.node.clone();
-    nodes[1].input.retain(|n| !n.is_empty());
+    nodes[0].input.retain(|n| !n.is_empty());
     assert_eq!(nodes, was.node);
 }
 

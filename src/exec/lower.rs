@@ -74,6 +74,7 @@ impl Forms<'_> {
                 (fits(1) && fits(2)).then_some(Step::Clip)
             }
             Op::Binary(f) => self.zip(f, shape),
+            Op::BatchNorm if self.attrs.flag("training") => None,
             Op::BatchNorm => {
                 let x = self.shape(0)?;
                 (1..5).all(|k| self.shape(k).is_some()).then(|| {

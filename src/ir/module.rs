@@ -75,6 +75,10 @@ pub struct Value {
 }
 
 impl Value {
+    /// Whether an operation makes it.
+    pub fn is_result(&self) -> bool {
+        matches!(self.def, Def::Result(..))
+    }
     /// The elements of a parameter or constant.
     pub fn tensor(&self) -> Option<&Tensor> {
         match &self.def {
@@ -270,15 +274,47 @@ impl Module {
         }
         Ok(all)
     }
+    /// Drops operations whose results nothing uses, and the params and constants that only they used.
+    pub fn drop_unused(&mut self) {
+        let mut used = vec![false; self.values.len()];
+        self.inputs.iter().for_each(|v| used[v.at()] = true);
+        self.outputs.iter().for_each(|(v, _)| used[v.at()] = true);
+        let mut stays = vec![false; self.nodes.len()];
+        for (node, stays) in self.nodes.iter().zip(&mut stays).rev() {
+            *stays = node.results.iter().flatten().any(|v| used[v.at()]);
+            if *stays {
+                let all = node.operands.iter().chain(&node.results).flatten();
+                all.for_each(|v| used[v.at()] = true);
+            }
+        }
+        let mut places = vec![NodeId(0); self.nodes.len()];
+        let mut kept = 0;
+        for (place, stays) in places.iter_mut().zip(&stays) {
+            *place = NodeId(kept);
+            kept += u32::from(*stays);
+        }
+        for value in &mut self.values {
+            if let Def::Result(id, _) = &mut value.def {
+                *id = places[id.at()];
+            }
+        }
+        let mut stay = stays.into_iter();
+        self.nodes.retain(|_| stay.next().unwrap_or(true));
+        self.renumber(&used, &HashMap::new());
+    }
     /// Puts other values in the place of some, which are gone afterwards; only params and constants can go.
     pub fn replace(&mut self, instead: &HashMap<ValueId, ValueId>) {
+        let stays = |i| !instead.contains_key(&ValueId(i as u32));
+        let stays: Vec<bool> = (0..self.values.len()).map(stays).collect();
+        self.renumber(&stays, instead);
+    }
+    /// Drops values, and puts others in their place where they are used.
+    fn renumber(&mut self, stays: &[bool], instead: &HashMap<ValueId, ValueId>) {
         let mut new = vec![ValueId(0); self.values.len()];
         let mut kept = 0;
-        for (i, id) in new.iter_mut().enumerate() {
-            if !instead.contains_key(&ValueId(i as u32)) {
-                *id = ValueId(kept);
-                kept += 1;
-            }
+        for (id, stays) in new.iter_mut().zip(stays) {
+            *id = ValueId(kept);
+            kept += u32::from(*stays);
         }
         let new_id = |v: ValueId| new[instead.get(&v).copied().unwrap_or(v).at()];
         for node in &mut self.nodes {
@@ -287,11 +323,40 @@ impl Module {
         }
         self.inputs.iter_mut().for_each(|v| *v = new_id(*v));
         self.outputs.iter_mut().for_each(|(v, _)| *v = new_id(*v));
-        let mut i = 0;
-        self.values.retain(|_| {
-            i += 1;
-            !instead.contains_key(&ValueId(i - 1))
-        });
+        let mut stay = stays.iter();
+        self.values.retain(|_| stay.next().copied().unwrap_or(true));
+    }
+    /// The same module with its operations in the order in which another one has those with results of the same names;
+    /// none where it cannot be in that order.
+    pub fn in_order_of(&self, other: &Module) -> Option<Module> {
+        let name = |module: &Module, node: &Node| {
+            let first = node.results.iter().flatten().next()?;
+            Some(module.value(*first).name.clone())
+        };
+        let own = self.nodes.iter().enumerate();
+        let places: Option<HashMap<Arc<str>, usize>> =
+            own.map(|(i, node)| Some((name(self, node)?, i))).collect();
+        let mut places = places?;
+        let mut made = Module {
+            nodes: vec![],
+            ..self.clone()
+        };
+        let mut there: Vec<bool> = self.values.iter().map(|v| !v.is_result()).collect();
+        for node in &other.nodes {
+            let node = self.nodes[places.remove(&name(other, node)?)?].clone();
+            if node.operands.iter().flatten().any(|v| !there[v.at()]) {
+                return None;
+            }
+            let id = NodeId(made.nodes.len() as u32);
+            for (k, v) in node.results.iter().enumerate() {
+                if let Some(v) = v {
+                    there[v.at()] = true;
+                    made.values[v.at()].def = Def::Result(id, k);
+                }
+            }
+            made.nodes.push(node);
+        }
+        places.is_empty().then_some(made)
     }
     /// The cause to give for what operation `id` states.
     pub fn node_cause(&self, id: NodeId) -> Cause {

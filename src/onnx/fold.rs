@@ -27,6 +27,8 @@ pub struct Folded {
 pub const MOST: usize = 1 << 16;
 /// Most elements of a tensor of floats in the file that is followed.
 const MOST_FLOATS: usize = 64;
+/// Most floats that no extent went into and that may become one.
+const MOST_OWN: usize = 16;
 
 impl Folded {
     /// The elements of a tensor in the file, if it may be part of a shape.
@@ -110,8 +112,9 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
     let x = inputs.first().copied().flatten();
     let of_shape = inputs.iter().flatten().any(|f| f.of_shape);
     let one = |f: Option<Folded>| f.map(|f| vec![Folded { of_shape, ..f }]);
-    // Floats alone are the network's own arithmetic, not a shape.
-    if !of_shape && inputs.iter().flatten().all(|f| f.dtype.is_float()) && op_type != "Cast" {
+    // More floats than a shape has axes are the network's own arithmetic.
+    let is_own = |f: &Folded| f.dtype.is_float() && f.items.len() > MOST_OWN;
+    if !of_shape && inputs.iter().flatten().any(|f| is_own(f)) {
         return None;
     }
     if let Some(arithmetic) = Arithmetic::of(op_type) {
@@ -135,6 +138,17 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
             Some(true) => n.negated(),
             _ => Some(n.clone()),
         })),
+        "Clip" => {
+            let limit = |x: Option<Folded>, k: usize, op| match inputs.get(k).copied().flatten() {
+                Some(limit) if limit.items.len() == 1 => {
+                    elementwise(op, node, &[x.as_ref(), Some(limit)])
+                }
+                Some(_) => None,
+                None => x,
+            };
+            let low = limit(x.cloned(), 1, Arithmetic::Max);
+            one(limit(low, 2, Arithmetic::Min))
+        }
         "Not" => one(each(&|n| Some(Number::from(n.int()? == 0)))),
         "Where" => one(choose(
             x?,

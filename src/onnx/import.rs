@@ -171,7 +171,10 @@ impl<'a> Import<'a> {
         for at in order {
             self.node(at).map_err(|e| self.within(at, e))?;
         }
-        self.outputs()
+        self.outputs()?;
+        // What only shapes needed, and what nothing needs.
+        self.module.drop_unused();
+        Ok(())
     }
     /// A node that is wrong inside an arm leaves the whole branch to be carried through.
     fn within(&mut self, at: usize, error: Diagnostic) -> Diagnostic {

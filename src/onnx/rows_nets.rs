@@ -131,7 +131,7 @@ pub const NETS: &[Row] = &[
         &[
             epsilon(),
             same("momentum", Float),
-            same("training_mode", Fixed(0)),
+            field("training_mode", "training", Bool),
         ],
     ),
     since(

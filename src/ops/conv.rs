@@ -100,14 +100,19 @@ impl Operator for Conv {
         } else {
             let g = cx.dims.axis(groups);
             cx.attr_is("groups", None, vec![g]);
-            // A depthwise convolution's groups are its channels: a width. Any other's are a count.
-            if cx.known(w.axes[1]) != Some(1) {
-                cx.dims.count(g);
+            let of_each = cx.dims.extent(w.axes[0]).exact_div(cx.dims.extent(g));
+            let Some(o) = of_each.map(|n| cx.dims.axis(n)) else {
+                return cx.wrong("the groups do not divide the weight's first axis");
+            };
+            // A depthwise convolution's groups are its channels, a width, and how many it makes of each is a count.
+            match cx.known(w.axes[1]) {
+                Some(1) => cx.dims.count(o),
+                _ => cx.dims.count(g),
             }
             cx.apply(
                 "n (g i), (g o) i -> n (g o)",
                 &[&x.axes[..2], &w.axes[..2]],
-                &[("g", g)],
+                &[("g", g), ("o", o)],
             )?
         };
         let mut axes = out.results[0].clone();
