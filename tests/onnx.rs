@@ -399,6 +399,35 @@ fn a_condition_that_is_known_leaves_one_arm() {
     assert_eq!(back.node[1].output, ["y"]);
 }
 
+/// The sum of two functions of one value, with the nodes in some order, and one that nothing uses.
+fn forked(order: [usize; 2]) -> ModelProto {
+    let sides = [node("Relu", &["x"], &["a"]), node("Tanh", &["x"], &["b"])];
+    let mut nodes: Vec<_> = order.iter().map(|k| sides[*k].clone()).collect();
+    nodes.push(node("Exp", &["a"], &["unused"]));
+    nodes.push(node("Add", &["a", "b"], &["y"]));
+    model(
+        17,
+        vec![value("x", &["2", "4"])],
+        vec![],
+        nodes,
+        vec![value("y", &["2", "4"])],
+    )
+}
+
+#[test]
+fn what_nothing_uses_is_dropped_and_order_is_free() {
+    let (module, _) = taken(&forked([0, 1]));
+    let (other, _) = taken(&forked([1, 0]));
+    assert_eq!(op_names(&module), ["relu", "tanh", "add"]);
+    assert_eq!(op_names(&other), ["tanh", "relu", "add"]);
+    let again = other.in_order_of(&module).unwrap();
+    assert_eq!(tpc::syntax::print(&again), tpc::syntax::print(&module));
+    // An order in which something runs before what it needs is none.
+    let mut backwards = module.clone();
+    backwards.nodes.reverse();
+    assert!(other.in_order_of(&backwards).is_none());
+}
+
 #[test]
 fn unknown_nodes_are_carried_through() {
     let mut special = node("Special", &["x", ""], &["z"]);
