@@ -121,7 +121,9 @@ impl Forms<'_> {
             | Op::ShapeOf
             | Op::SizeOf
             | Op::Slice
+            | Op::SequenceAt
             | Op::Split
+            | Op::SplitToSequence
             | Op::Squeeze
             | Op::Tile
             | Op::TopK

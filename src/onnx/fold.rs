@@ -131,6 +131,7 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
             x?,
             dtype_of(i32::try_from(int_or(node, "to", 0)).ok()?)?,
         )),
+        "CastLike" => one(cast(x?, inputs.get(1).copied()??.dtype)),
         "Floor" => one(each(&Number::floor)),
         "Ceil" => one(each(&Number::ceil)),
         "Neg" => one(each(&Number::negated)),

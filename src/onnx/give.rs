@@ -202,7 +202,7 @@ impl Giving<'_> {
                 given.slots.insert(0, name);
                 given.attributes.push(self.value()?);
             }
-            "Split" => {
+            "Split" | "SplitToSequence" => {
                 let sizes = self.extents("sizes")?.ok_or("`sizes` is missing")?;
                 self.list(self.row_field("split")?, &sizes, graph, given)?;
             }

@@ -194,12 +194,14 @@ impl<'a> Import<'a> {
         let node = &self.graph.node[at];
         let folded = node.input.iter().map(|n| self.folded(n)).collect();
         let shapes = node.input.iter().map(|n| self.shape(n)).collect();
+        let sequence = self.sequence(at);
         let Import { module, opset, .. } = self;
         call(Inputs {
             node,
             opset: *opset,
             folded,
             shapes,
+            sequence,
             fresh: &mut |base| fresh(&mut module.dims, base),
         })
     }

@@ -17,6 +17,7 @@ mod rows_contrib;
 mod rows_moves;
 mod rows_nets;
 mod rows_pointwise;
+mod sequence;
 mod shapes;
 mod special;
 mod take;

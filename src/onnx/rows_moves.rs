@@ -42,6 +42,21 @@ pub const MOVES: &[Row] = &[
         ],
     ),
     row(
+        "SplitToSequence",
+        "split_to_sequence",
+        &[
+            axis(),
+            field("split", "sizes", Special).at(1, 11),
+            // Of no meaning where the sizes are stated.
+            same("keepdims", Dropped),
+        ],
+    ),
+    row(
+        "SequenceAt",
+        "sequence_at",
+        &[field("position", "index", Int).at(1, 11)],
+    ),
+    row(
         "Slice",
         "slice",
         &[

@@ -2,6 +2,7 @@
 use super::fold::Folded;
 use super::node::{attribute, int_or, text};
 use super::rows::Row;
+use super::sequence;
 use super::take::{Call, Inputs, Refusal, expr};
 use super::wire::{Files, tensor};
 use crate::ops::{Attr, normalize_axis};
@@ -31,6 +32,8 @@ pub fn complete(
         "OneHot" => one_hot(inputs, call)?,
         "Slice" => slice(inputs, row, call)?,
         "Split" => split(inputs, row, call)?,
+        "SplitToSequence" => sequence::split(inputs, row, call)?,
+        "SequenceAt" => sequence::item(inputs, call)?,
         "Pad" => pad(inputs, row, call)?,
         "Resize" => resize(inputs, row, call)?,
         // Before set 13 the operand is seen as a matrix, cut at the axis.

@@ -35,6 +35,8 @@ pub struct Inputs<'a> {
     pub folded: Vec<Option<Rc<Folded>>>,
     /// Types and extents of the operands; none where one is absent or its rank is unknown.
     pub shapes: Vec<Option<Shape>>,
+    /// Of the sequence that the node makes or takes an item of, how it was cut, if it is followed.
+    pub sequence: Option<Attrs>,
     /// Makes a run-time symbol after a name.
     pub fresh: &'a mut dyn FnMut(&str) -> Extent,
 }

@@ -42,6 +42,7 @@ mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
+mod sequence;
 mod shape_of;
 mod shuffle;
 mod slice;
