@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tpc::diag::{Diagnostic, Source};
 use tpc::ir::{Module, NodeId, annotate, propagate};
-use tpc::prune::{Plan, frozen, groups, protect, ranges, select, unshare};
+use tpc::prune::{Plan, frozen, groups, protect, select, unshare};
 use tpc::syntax::{Seeded, format, parse, print, stored};
 use tpc::tensor::Tensor;
 
@@ -135,7 +135,7 @@ fn planned(plan: &Arc<Source>) -> Result<String, Diagnostic> {
     let name = |atom| &groups.groups.iter().find(|g| g.atom == atom).unwrap().name;
     let mut out = String::new();
     for chosen in &choice.chosen {
-        let (name, kept) = (name(chosen.atom), ranges(&chosen.kept));
+        let (name, kept) = (name(chosen.atom), chosen.kept.to_string());
         let _ = writeln!(out, "{name}: {kept} stay ({})", chosen.why);
     }
     for (atom, why) in &choice.whole {

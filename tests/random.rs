@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use tpc::diag::Source;
-use tpc::prune::{Keep, Plan, groups, protect, select};
+use tpc::prune::{Keep, Kept, Plan, groups, protect, select};
 use tpc::syntax::{parse, print, stored};
 use tpc::tensor::Tensor;
 
@@ -326,6 +326,19 @@ fn random_positions() {
 }
 
 #[test]
+fn random_rows() {
+    let mut gone = 0;
+    for seed in 0..400 {
+        let net = Net::new(&Making::network(seed + 3000, 4 + seed as usize % 12));
+        let keep = net.rows(&mut Random(seed ^ 0xbeef));
+        if keep.iter().any(|(_, kept)| matches!(kept, Kept::Rows(_))) {
+            gone += proved(&net, &keep, &format!("network {seed}"));
+        }
+    }
+    assert!(gone > 0);
+}
+
+#[test]
 fn random_plans() {
     let mut gone = 0;
     for seed in 0..400 {
@@ -358,6 +371,7 @@ fn plan(net: &Net, random: &mut Random) -> String {
     say("scope = \"global\"\n", random);
     say("round_to = 2\n", random);
     say("counts = true\n", random);
+    say("ragged = true\n", random);
     say("min_keep = 2\n", random);
     say("max_ratio = 0.6\n", random);
     let frozen = random.below(net.module.tensors().count());

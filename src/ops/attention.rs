@@ -282,6 +282,11 @@ impl Operator for Attention {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        // Heads are a batch index, and features are their last axis.
+        let apart = |p: &Place| p.is_one() || (p.outer, p.inner) == (1, 3);
+        pairs.places.iter().all(apart)
+    }
 }
 
 /// What is added to the scores: nothing, or the mask, in which truth values are 0 and minus infinity.

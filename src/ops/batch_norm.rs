@@ -135,6 +135,9 @@ impl Operator for BatchNorm {
         };
         all_axes(view, k, role)
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// Means and variances of the channels of a batch.

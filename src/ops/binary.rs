@@ -177,4 +177,7 @@ impl Operator for Binary {
             },
         )
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

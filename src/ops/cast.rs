@@ -46,6 +46,9 @@ impl Operator for Cast {
     fn usage(&self, _: &View<'_>, _: usize) -> Use {
         Use::Seen
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 impl Operator for CastLike {
@@ -74,6 +77,9 @@ impl Operator for CastLike {
             _ => all_axes(view, k, Role::Other),
         }
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 impl Operator for Dropout {
@@ -100,5 +106,8 @@ impl Operator for Dropout {
     }
     fn usage(&self, _: &View<'_>, _: usize) -> Use {
         Use::Seen
+    }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
     }
 }

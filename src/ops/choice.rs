@@ -106,4 +106,7 @@ impl Operator for Where {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

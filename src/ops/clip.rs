@@ -66,4 +66,7 @@ impl Operator for Clip {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

@@ -61,4 +61,7 @@ impl Operator for Concat {
     fn usage(&self, _: &View<'_>, _: usize) -> Use {
         Use::Seen
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

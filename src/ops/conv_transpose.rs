@@ -228,4 +228,9 @@ impl Operator for ConvTranspose {
             _ => all_axes(view, k, Role::Bias),
         }
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        // Channels of a group beside their groups, which are a factor of the weight's first axis.
+        let apart = |p: &Place| p.is_one() || (p.operand, p.inner, p.outer) == (1, 1, 0);
+        pairs.places.iter().all(apart)
+    }
 }

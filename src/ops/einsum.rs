@@ -253,4 +253,10 @@ impl Operator for Einsum {
                 .map_or(vec![], |side| side.iter().map(role).collect()),
         )
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        let equation = pairs.view.attrs.str_or("equation", "");
+        parse(equation, &ranks(&pairs.view)).is_ok_and(|(sides, result)| {
+            pairs.contracted(|k, axis| sides[k][axis], |letter| !result.contains(letter))
+        })
+    }
 }

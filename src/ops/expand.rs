@@ -55,6 +55,9 @@ impl Operator for Expand {
         Ok(vec![pick(&x.reshape(&own)?, &places, &[])?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// `tile(x) {repeats}`: each axis stands `repeats` times, one behind the other: `times * x`.
@@ -95,6 +98,9 @@ impl Operator for Tile {
         Ok(vec![pick(x, &places, &vec![0; x.dtype.size()])?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 fn tiled(cx: &mut Rule<'_>, i: usize, x: Dim, times: Extent) -> Result<Dim, RuleError> {

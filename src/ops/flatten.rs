@@ -32,6 +32,9 @@ impl Operator for Flatten {
         Ok(vec![cx.operand(0)?.reshape(cx.result(0)?.1)?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// Some axes as one.

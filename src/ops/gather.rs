@@ -85,6 +85,9 @@ impl Operator for Gather {
             _ => all_axes(view, k, Role::Index),
         }
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// Constant indices of any rank: in row-major order they are a cut of the axis.

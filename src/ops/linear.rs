@@ -85,4 +85,14 @@ impl Operator for Linear {
             _ => all_axes(view, k, Role::Bias),
         }
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        let flags = ["trans_a", "trans_b"].map(|name| pairs.view.attrs.flag(name));
+        // Rows, what is summed over, columns.
+        let label = |k: usize, axis: usize| match (k, flags) {
+            (0, [trans, _]) => axis ^ usize::from(trans),
+            (1, [_, trans]) => 1 + (axis ^ usize::from(trans)),
+            _ => 2,
+        };
+        pairs.contracted(label, |l| *l == 1)
+    }
 }

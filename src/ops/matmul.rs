@@ -100,4 +100,15 @@ impl Operator for Matmul {
         }
         Use::Roles(roles)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        let rank = |k: usize| pairs.view.operand(k).map_or(0, |x| x.axes.len());
+        // What is summed over, the rows of the one and the columns of the other; batches are counted from the back.
+        let label = |k: usize, axis: usize| match (k, rank(k), rank(k) - axis) {
+            (_, 1, _) | (0, _, 1) | (1, _, 2) => 0,
+            (0, _, 2) => 1,
+            (1, _, 1) => 2,
+            (_, _, back) => back,
+        };
+        pairs.contracted(label, |l| *l == 0)
+    }
 }

@@ -7,6 +7,7 @@ mod attr;
 mod context;
 mod expr;
 pub mod index;
+mod pairs;
 mod table;
 pub mod window;
 
@@ -61,6 +62,7 @@ pub use context::{
 };
 pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
+pub use pairs::{Pairs, Place};
 pub use table::{
     Arg, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Softmax, Unary,
 };
@@ -124,6 +126,12 @@ pub trait Operator: Sync {
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle>;
     /// How operand `k` is consumed.
     fn usage(&self, view: &View<'_>, k: usize) -> Use;
+    /// Whether the operation stays what it is where, at each position of one dim, other positions of a second one go.
+    ///
+    /// An operator that does not say so is taken to let positions of the former meet.
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        false
+    }
 }
 
 /// All axes of operand `k` in one role.

@@ -253,6 +253,14 @@ impl Operator for Norm {
         };
         all_axes(view, k, role)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        if *self == Norm::Group {
+            return pairs.on_one_axis();
+        }
+        let rank = pairs.view.operand(0).map_or(0, |x| x.axes.len());
+        let axes = self.axes(pairs.view.attrs, rank);
+        axes.is_ok_and(|axes| pairs.within_rows(&axes))
+    }
 }
 
 impl Norm {

@@ -111,6 +111,9 @@ impl Operator for Pad {
             _ => all_axes(view, k, Role::Other),
         }
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        pairs.on_one_axis()
+    }
 }
 
 /// The axis with its pads.

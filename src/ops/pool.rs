@@ -167,4 +167,7 @@ impl Operator for Pool {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        pairs.places.iter().all(|p| p.inner < 2 && p.outer < 2)
+    }
 }

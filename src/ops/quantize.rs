@@ -58,6 +58,9 @@ impl Operator for Quantize {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         usage(view, k)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        pairs.on_one_axis()
+    }
 }
 
 impl Operator for Dequantize {
@@ -93,6 +96,9 @@ impl Operator for Dequantize {
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         usage(view, k)
+    }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        pairs.on_one_axis()
     }
 }
 

@@ -34,4 +34,7 @@ impl Operator for Reshape {
     fn usage(&self, _: &View<'_>, _: usize) -> Use {
         Use::Seen
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

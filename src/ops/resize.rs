@@ -136,6 +136,9 @@ impl Operator for Resize {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        pairs.on_one_axis()
+    }
 }
 
 /// How positions and weights are found, as ONNX's definition of `Resize` says.

@@ -61,6 +61,9 @@ impl Operator for SplitToSequence {
         Ok(vec![cx.operand(0)?.clone()])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 impl Operator for SequenceAt {
@@ -102,4 +105,7 @@ impl Operator for SequenceAt {
         Ok(vec![pick(x, &places, &[])?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

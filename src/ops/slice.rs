@@ -126,6 +126,9 @@ impl Operator for Slice {
         Ok(vec![pick(x, &places, &[])?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// The result's axis where all is known: `start`, and how many positions there are.

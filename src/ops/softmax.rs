@@ -75,4 +75,8 @@ impl Operator for Softmax {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn ragged(&self, pairs: &Pairs<'_>) -> bool {
+        let rank = pairs.view.operand(0).map_or(0, |x| x.axes.len());
+        Softmax::axes(pairs.view.attrs, rank).is_ok_and(|axes| pairs.within_rows(&axes))
+    }
 }

@@ -59,4 +59,7 @@ impl Operator for Split {
         Ok(parts)
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

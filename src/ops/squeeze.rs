@@ -38,6 +38,9 @@ impl Operator for Squeeze {
         Ok(vec![cx.operand(0)?.reshape(cx.result(0)?.1)?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }
 
 /// `unsqueeze(x) {axes}`: axes of extent 1 come; `axes` says where they stand in the result.
@@ -72,4 +75,7 @@ impl Operator for Unsqueeze {
         Ok(vec![cx.operand(0)?.reshape(cx.result(0)?.1)?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

@@ -38,4 +38,7 @@ impl Operator for Transpose {
         Ok(vec![permute(x, &perm)?])
     }
     moves!();
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

@@ -212,4 +212,7 @@ impl Operator for Unary {
             all_axes(view, k, Role::Other)
         }
     }
+    fn ragged(&self, _: &Pairs<'_>) -> bool {
+        true
+    }
 }

@@ -59,7 +59,7 @@ fn scored(role: Role) -> bool {
 }
 
 /// The param axes that a group is scored by: weights and scales, or whatever there is.
-fn entries(group: &Group) -> impl Iterator<Item = &ParamAxis> {
+pub(super) fn entries(group: &Group) -> impl Iterator<Item = &ParamAxis> {
     let some = group.axes.iter().any(|a| scored(a.role));
     let counts = move |a: &&ParamAxis| scored(a.role) || !some;
     group.axes.iter().filter(counts)
@@ -91,44 +91,53 @@ impl Sums {
     /// Positions of a param axis that hold the same position of the atom add up, except over counts (groups of a
     /// convolution, heads), over which they are averaged.
     pub fn scores(&self, facts: &Facts, group: &Group, by: Magnitude) -> Vec<f64> {
-        let mut scores: Option<Vec<f64>> = None;
-        let mut count = 0;
-        for entry in entries(group) {
-            let Some(sums) = self.sums.get(&(entry.value, entry.axis)) else {
-                continue;
-            };
+        let all = entries(group).filter_map(|entry| {
+            let sums = self.sums.get(&(entry.value, entry.axis))?;
             let d = facts.axes(entry.value).unwrap_or_default()[entry.axis];
-            let own = onto(facts, d, group, sums);
-            count += 1;
-            let Some(scores) = &mut scores else {
-                scores = Some(own);
-                continue;
-            };
-            for (score, own) in scores.iter_mut().zip(own) {
-                match by.reduce {
-                    Reduce::Sum | Reduce::Mean => *score += own,
-                    Reduce::Max => *score = score.max(own),
-                    Reduce::Prod => *score *= own,
-                    Reduce::First => {}
-                }
+            Some(onto(facts, d, group, sums))
+        });
+        combined(all, group.extent, by)
+    }
+}
+
+/// The scores of `extent` positions from those that single entries give.
+pub(super) fn combined(
+    all: impl IntoIterator<Item = Vec<f64>>,
+    extent: usize,
+    by: Magnitude,
+) -> Vec<f64> {
+    let mut scores: Option<Vec<f64>> = None;
+    let mut count = 0;
+    for own in all {
+        count += 1;
+        let Some(scores) = &mut scores else {
+            scores = Some(own);
+            continue;
+        };
+        for (score, own) in scores.iter_mut().zip(own) {
+            match by.reduce {
+                Reduce::Sum | Reduce::Mean => *score += own,
+                Reduce::Max => *score = score.max(own),
+                Reduce::Prod => *score *= own,
+                Reduce::First => {}
             }
         }
-        let mut scores = scores.unwrap_or_else(|| vec![0.0; group.extent]);
-        if by.reduce == Reduce::Mean {
-            scores.iter_mut().for_each(|s| *s /= count.max(1) as f64);
-        }
-        let sum: f64 = scores.iter().sum();
-        let by = match by.normalize {
-            Normalize::None => 1.0,
-            Normalize::Sum => sum,
-            Normalize::Mean => sum / scores.len().max(1) as f64,
-            Normalize::Max => scores.iter().fold(0.0, |a: f64, b| a.max(*b)),
-        };
-        if by > 0.0 {
-            scores.iter_mut().for_each(|s| *s /= by);
-        }
-        scores
     }
+    let mut scores = scores.unwrap_or_else(|| vec![0.0; extent]);
+    if by.reduce == Reduce::Mean {
+        scores.iter_mut().for_each(|s| *s /= count.max(1) as f64);
+    }
+    let sum: f64 = scores.iter().sum();
+    let by = match by.normalize {
+        Normalize::None => 1.0,
+        Normalize::Sum => sum,
+        Normalize::Mean => sum / scores.len().max(1) as f64,
+        Normalize::Max => scores.iter().fold(0.0, |a: f64, b| a.max(*b)),
+    };
+    if by > 0.0 {
+        scores.iter_mut().for_each(|s| *s /= by);
+    }
+    scores
 }
 
 /// Sums along an axis, gathered by the position of the atom that each position of the axis needs.
@@ -149,7 +158,13 @@ fn onto(facts: &Facts, d: Dim, group: &Group, sums: &[f64]) -> Vec<f64> {
 
 /// Calls `add` with every position of a term in which the atom has a part, by what it counts, and which position of
 /// the atom it is.
-fn visit(facts: &Facts, term: &Term, atom: Dim, at: usize, add: &mut dyn FnMut(usize, f64, usize)) {
+pub(super) fn visit(
+    facts: &Facts,
+    term: &Term,
+    atom: Dim,
+    at: usize,
+    add: &mut dyn FnMut(usize, f64, usize),
+) {
     match term {
         Term::Atom(own) if *own == atom => {
             (0..facts.dims.size(term)).for_each(|i| add(at + i, 1.0, i));
@@ -191,8 +206,13 @@ fn sums(tensor: &Tensor, axes: &[usize], p: f64) -> Vec<Vec<f64>> {
     match p {
         2.0 => sums_of(tensor, axes, |x| (x as f64) * (x as f64)),
         1.0 => sums_of(tensor, axes, |x| (x as f64).abs()),
-        p => sums_of(tensor, axes, |x| (x as f64).abs().powf(p)),
+        p => sums_of(tensor, axes, |x| power(x, p)),
     }
+}
+
+/// `|x|^p`.
+pub(super) fn power(x: f32, p: f64) -> f64 {
+    (x as f64).abs().powf(p)
 }
 
 fn sums_of(tensor: &Tensor, axes: &[usize], power: impl Fn(f32) -> f64 + Copy) -> Vec<Vec<f64>> {

@@ -1,11 +1,14 @@
 //! Locks: what was done to a model, made to be read in a diff and to be replayed.
 use super::groups::{Class, Groups, groups};
 use super::inputs::Binding;
+use super::keep::{Keep, Kept, Rows};
 use super::matching::protect;
 use super::plan::{Plan, wrong_toml};
+use super::ragged::{Ragged, ragged};
 use super::select::{Choice, Chosen, ranges};
-use super::{Cost, Keep, Verification, Verified};
+use super::{Cost, Verification, Verified};
 use crate::diag::{Diagnostic, Place, Source, Span, nearest};
+use crate::dims::Term;
 use crate::ir::{Facts, Module};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -92,7 +95,11 @@ pub struct DimRecord {
     /// The extent before and after.
     pub extent: [usize; 2],
     /// The positions that stay, as ranges.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kept: String,
+    /// The same for each position of the dim that they go by, where each has positions of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
     /// Width or count.
     pub class: Class,
     /// What decided it.
@@ -216,8 +223,15 @@ impl Lock {
                     let group = by_atom[&c.atom];
                     let record = DimRecord {
                         name: group.name.to_string(),
-                        extent: [group.extent, c.kept.len()],
-                        kept: ranges(&c.kept),
+                        extent: [group.extent, c.kept.count()],
+                        kept: match &c.kept {
+                            Kept::Same(kept) => ranges(kept),
+                            Kept::Rows(_) => String::new(),
+                        },
+                        rows: match &c.kept {
+                            Kept::Same(_) => vec![],
+                            Kept::Rows(rows) => rows.kept.iter().map(|k| ranges(k)).collect(),
+                        },
                         class: group.class,
                         why: c.why.clone(),
                         cut: c.cut,
@@ -301,13 +315,19 @@ impl Lock {
         plan.protect.freeze = self.protect.clone();
         protect(module, facts, &plan)?;
         let groups = groups(module, facts);
-        let choice = self.choice(&groups, &at)?;
+        let ragged = match self.dims.iter().any(|d| !d.get_ref().rows.is_empty()) {
+            true => ragged(module, facts, &groups),
+            false => Ragged::default(),
+        };
+        let choice = self.choice(facts, &groups, &ragged, &at)?;
         Ok((groups, choice))
     }
 
     fn choice(
         &self,
+        facts: &Facts,
         groups: &Groups,
+        ragged: &Ragged,
         at: &dyn Fn(std::ops::Range<usize>) -> Place,
     ) -> Result<Choice, Diagnostic> {
         let by_name: HashMap<&str, _> = groups.groups.iter().map(|g| (&*g.name, g)).collect();
@@ -322,22 +342,47 @@ impl Lock {
                     None => unknown,
                 });
             };
-            let kept = positions(&record.kept, group.extent).ok_or_else(|| {
-                wrong(format!(
-                    "`{}` is no ascending list of positions below {}",
-                    record.kept, group.extent
-                ))
-            })?;
-            if record.extent != [group.extent, kept.len()] {
+            let list = |text: &String| {
+                positions(text, group.extent).ok_or_else(|| {
+                    wrong(format!(
+                        "`{text}` is no ascending list of positions below {}",
+                        group.extent
+                    ))
+                })
+            };
+            let kept = if record.rows.is_empty() {
+                Kept::Same(list(&record.kept)?)
+            } else {
+                let by = ragged.by.get(&group.atom).copied();
+                let kept: Vec<_> = record.rows.iter().map(list).collect::<Result<_, _>>()?;
+                let rows = by.map(|by| facts.dims.size(&Term::Atom(by)));
+                match (by, &kept[..]) {
+                    (Some(by), [first, rest @ ..])
+                        if rows == Some(kept.len())
+                            && rest.iter().all(|k| k.len() == first.len()) =>
+                    {
+                        Kept::Rows(Rows { by, kept })
+                    }
+                    _ => {
+                        return Err(wrong(format!(
+                            "`{}` has {} rows of positions, and not as many positions in each of {}",
+                            record.name,
+                            kept.len(),
+                            rows.unwrap_or(0)
+                        )));
+                    }
+                }
+            };
+            if record.extent != [group.extent, kept.count()] {
                 return Err(wrong(format!(
                     "`{}` has {} positions, of which {} are kept, and not {:?}",
                     record.name,
                     group.extent,
-                    kept.len(),
+                    kept.count(),
                     record.extent
                 )));
             }
-            keep.set(group.atom, kept.clone());
+            keep.put(group.atom, kept.clone());
             chosen.push(Chosen {
                 atom: group.atom,
                 kept,

@@ -2,10 +2,10 @@
 //!
 //! Nothing is gathered or reshaped: before an operation that sums, takes maxima or statistics over an axis, what stands
 //! at its removed positions is replaced by the identity of what the operation does, as the operator's file says.
-use super::Keep;
+use super::keep::{Keep, Picks};
 use crate::ir::{Def, Facts, Module, Node, NodeId, Type, ValueId};
 use crate::ops::{Attrs, Expr, Handle, Mask, Op};
-use crate::tensor::{DType, Extent, Tensor};
+use crate::tensor::{DType, Extent, Pick, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
     let mut masking = Masking {
         module,
         facts,
-        keep,
         out,
         values,
         masks: HashMap::new(),
-        lost: HashMap::new(),
+        picks: Picks::new(&facts.dims, keep),
+        kept: vec![],
         at: NodeId(0),
         made: 0,
     };
@@ -66,17 +66,20 @@ pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
     }
 }
 
+/// An axis and its class.
+type Told = (usize, crate::dims::Dim);
+
 struct Masking<'m> {
     module: &'m Module,
     facts: &'m Facts,
-    keep: &'m Keep,
     out: Module,
     /// Per value of the original, what stands for it.
     values: Vec<Option<ValueId>>,
-    /// Masks that are there: by rank, axis and class of the axis.
-    masks: HashMap<(usize, usize, crate::dims::Dim), ValueId>,
-    /// Kept positions by class of an axis.
-    lost: HashMap<crate::dims::Dim, Option<Arc<Vec<usize>>>>,
+    /// Masks that are there: by rank, axis and its class, and the axis that has a say in it with its class.
+    masks: HashMap<(usize, Told, Option<Told>), ValueId>,
+    picks: Picks<'m>,
+    /// What the axes of the operands of the operation at hand keep.
+    kept: Vec<Vec<Arc<Pick>>>,
     /// The operation of the original at which the program is.
     at: NodeId,
     /// How many values were made, for their names.
@@ -104,22 +107,19 @@ impl Masking<'_> {
     }
     /// Whether an axis of an operand loses positions.
     fn touched(&mut self) -> bool {
-        let module = self.module;
-        let operands = module.node(self.at).operands.iter().flatten();
-        let facts = self.facts;
-        let dims = operands.flat_map(|v| facts.axes(*v).unwrap_or_default());
-        // All of them are looked up, so that `lost` knows.
-        let mut touched = false;
-        for d in dims {
-            touched |= self.kept(*d).is_some();
+        let (module, facts) = (self.module, self.facts);
+        let mut kept = vec![];
+        for operand in &module.node(self.at).operands {
+            let axes = operand.and_then(|v| facts.axes(v)).unwrap_or_default();
+            kept.push(self.picks.of(axes).unwrap_or_default());
         }
-        touched
+        self.kept = kept;
+        let mut all = self.kept.iter().flatten();
+        all.any(|pick| **pick != Pick::All)
     }
-    fn kept(&mut self, d: crate::dims::Dim) -> Option<Arc<Vec<usize>>> {
-        let class = self.facts.dims.find(d);
-        let (facts, keep) = (self.facts, self.keep);
-        let look = || keep.positions(&facts.dims, class).map(Arc::new);
-        self.lost.entry(class).or_insert_with(look).clone()
+    fn kept(&self, k: usize, axis: usize) -> Option<Arc<Pick>> {
+        let pick = self.kept.get(k)?.get(axis)?;
+        (**pick != Pick::All).then(|| pick.clone())
     }
     fn original(&self, k: usize) -> Option<ValueId> {
         self.module.node(self.at).operands.get(k).copied().flatten()
@@ -148,21 +148,45 @@ impl Masking<'_> {
     }
     /// True at the kept positions of an axis of operand `k`, broadcast over the others.
     fn mask(&mut self, k: usize, axis: usize) -> Option<ValueId> {
-        let d = self.dims(k)[axis];
-        let (class, rank) = (self.facts.dims.find(d), self.dims(k).len());
-        if let Some(mask) = self.masks.get(&(rank, axis, class)) {
+        let kept = self.kept(k, axis)?;
+        let dims = self.dims(k);
+        let told = |axis: usize| (axis, self.facts.dims.find(dims[axis]));
+        let other = match *kept {
+            Pick::Rows { axis, .. } => Some(axis),
+            Pick::All | Pick::Some(_) => None,
+        };
+        let key = (dims.len(), told(axis), other.map(told));
+        if let Some(mask) = self.masks.get(&key) {
             return Some(*mask);
         }
-        let kept = self.kept(d)?;
-        let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
-        let mut flags = vec![false; all];
-        kept.iter().for_each(|i| flags[*i] = true);
-        let mut shape = vec![1; rank];
-        shape[axis] = all;
+        let extent =
+            |axis: usize| usize::try_from(self.facts.dims.extent(dims[axis]).known()?).ok();
+        let mut shape = vec![1; dims.len()];
+        for axis in [Some(axis), other].into_iter().flatten() {
+            shape[axis] = extent(axis)?;
+        }
+        let mut flags = vec![false; shape.iter().product()];
+        match &*kept {
+            Pick::All => return None,
+            Pick::Some(kept) => kept.iter().for_each(|i| flags[*i] = true),
+            Pick::Rows { axis: other, of } => {
+                let (n, rows) = (shape[axis], shape[*other]);
+                for (row, kept) in of.iter().enumerate() {
+                    for i in kept {
+                        let at = if *other < axis {
+                            row * n + i
+                        } else {
+                            i * rows + row
+                        };
+                        flags[at] = true;
+                    }
+                }
+            }
+        }
         let tensor = Tensor::from_vec(&shape, flags).ok()?;
         let name = self.name("kept");
         let mask = self.out.add_const(&name, tensor);
-        self.masks.insert((rank, axis, class), mask);
+        self.masks.insert(key, mask);
         Some(mask)
     }
     /// Adds an operation whose results are named after `names`, and have the given types.
@@ -223,10 +247,10 @@ impl Mask for Masking<'_> {
         self.module.node(self.at).op
     }
     fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)> {
+        let kept = self.kept(k, axis)?.count()?;
         let d = *self.dims(k).get(axis)?;
-        let kept = self.lost.get(&self.facts.dims.find(d))?.as_ref()?;
         let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
-        Some((all, kept.len()))
+        Some((all, kept))
     }
     fn fill_with(&mut self, value: Handle, k: usize, axes: &[usize], identity: Handle) -> Handle {
         let mut value = value;

@@ -73,6 +73,8 @@ pub struct Select {
     pub counts: bool,
     /// Whether ratios prune what goes into the arms of an `if`, and what is inside, too.
     pub branches: bool,
+    /// Whether each head or group keeps positions of its own where it can.
+    pub ragged: bool,
 }
 
 fn unplaced<T>(value: T) -> Spanned<T> {
@@ -94,6 +96,7 @@ impl Default for Select {
             seed: 0,
             counts: false,
             branches: false,
+            ragged: false,
         }
     }
 }

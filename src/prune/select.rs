@@ -1,8 +1,9 @@
 //! Selection: how many positions of each group stay, and which.
 use super::criteria::Sums;
 use super::groups::{Class, Group, Groups};
+use super::keep::{Keep, Kept};
 use super::plan::{Plan, Scope};
-use super::{Keep, matching};
+use super::{matching, pairs, ragged};
 use crate::diag::Diagnostic;
 use crate::dims::{Dim, Term, gcd};
 use crate::ir::{Facts, Module, ValueId};
@@ -14,8 +15,8 @@ use std::ops::Range;
 pub struct Chosen {
     /// The atom.
     pub atom: Dim,
-    /// What stays, ascending.
-    pub kept: Vec<usize>,
+    /// What stays.
+    pub kept: Kept,
     /// What decided it, in words.
     pub why: String,
     /// The least score that stays, where scores decided.
@@ -101,7 +102,7 @@ pub fn select(
             }
             Asked::Positions(gone) => Ok(Chosen {
                 atom: group.atom,
-                kept: (0..group.extent).filter(|i| !gone.contains(i)).collect(),
+                kept: Kept::Same((0..group.extent).filter(|i| !gone.contains(i)).collect()),
                 why: "by hand".into(),
                 cut: None,
             }),
@@ -115,11 +116,25 @@ pub fn select(
         };
         decided.insert(group.atom, Err(why.into()));
     }
+    let ragged = match plan.select.ragged {
+        true => ragged::ragged(module, facts, groups),
+        false => ragged::Ragged::default(),
+    };
     let mut choice = Choice::default();
     for group in &groups.groups {
         match decided.remove(&group.atom) {
-            Some(Ok(chosen)) if chosen.kept.len() < group.extent => {
-                choice.keep.set(group.atom, chosen.kept.clone());
+            Some(Ok(mut chosen)) if chosen.kept.count() < group.extent => {
+                let by_score = !matches!(asked.get(&group.atom), Some(Asked::Positions(_)));
+                if let Some(by) = ragged.by.get(&group.atom).filter(|_| by_score) {
+                    let scores = pairs::scores(module, facts, group, *by, magnitude);
+                    let stay = chosen.kept.count();
+                    let (rows, cut) = pairs::highest(*by, &scores, stay);
+                    chosen.why += &format!(", at each of {} rows", rows.kept.len());
+                    (chosen.kept, chosen.cut) = (Kept::Rows(rows), cut);
+                } else if let Some(why) = ragged.uniform.get(&group.atom).filter(|_| by_score) {
+                    chosen.why += &format!(", the same in all rows: {why}");
+                }
+                choice.keep.put(group.atom, chosen.kept.clone());
                 choice.chosen.push(chosen);
             }
             Some(Err(why)) => choice.whole.push((group.atom, why)),
@@ -179,7 +194,7 @@ impl Selection<'_> {
         debug_assert_eq!(self.facts.dims.size(&Term::Atom(group.atom)), n);
         Ok(Chosen {
             atom: group.atom,
-            kept,
+            kept: Kept::Same(kept),
             why,
             cut,
         })

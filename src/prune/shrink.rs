@@ -1,9 +1,8 @@
 //! The only rewrite: smaller extents in the table of dims, and params at their kept positions.
-use super::Keep;
+use super::keep::{Keep, Picks};
 use crate::diag::Diagnostic;
-use crate::dims::Dim;
 use crate::ir::{Def, DimDef, Facts, Module, ValueId, annotate, atom_names};
-use crate::tensor::Tensor;
+use crate::tensor::{Pick, Tensor};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -21,10 +20,17 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
                 "positions of a frozen dimension are to be removed",
             ));
         };
-        *def = DimDef::Fixed(kept.len() as i64);
+        *def = DimDef::Fixed(kept.count() as i64);
     }
     let indexed = indexed(module, facts, keep);
-    let kept = kept_axes(module, facts, keep);
+    let mut picks = Picks::new(&facts.dims, keep);
+    let kept: Vec<_> = (0..module.values.len())
+        .map(|i| ValueId(i as u32))
+        .map(|v| match module.value(v).tensor() {
+            Some(_) => picks.of(facts.axes(v).unwrap_or_default()),
+            None => Some(vec![]),
+        })
+        .collect();
     let values = out.values.par_iter_mut().enumerate();
     values.try_for_each(|(i, value)| {
         let v = ValueId(i as u32);
@@ -35,10 +41,12 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
             let place = module.place(value.span, &format!("value `{}`", value.name));
             Diagnostic::new(format!("`{}` cannot be shrunk: {why}", value.name)).at(place)
         };
-        let kept = &kept[i];
-        if kept.iter().any(Option::is_some) {
+        let kept = kept[i].as_ref();
+        let kept =
+            kept.ok_or_else(|| wrong("the positions of an axis go by a dim that it lacks".into()))?;
+        if kept.iter().any(|pick| **pick != Pick::All) {
             let whole = tensor.clone();
-            *tensor = whole.gather(kept).map_err(|e| wrong(e.to_string()))?;
+            *tensor = whole.pick(kept).map_err(|e| wrong(e.to_string()))?;
             whole.release();
         }
         if let Some((all, kept)) = indexed.get(&v) {
@@ -48,24 +56,6 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
         Ok(())
     })?;
     Ok(out)
-}
-
-/// Kept positions per axis of every param and constant.
-fn kept_axes(module: &Module, facts: &Facts, keep: &Keep) -> Vec<Vec<Option<Vec<usize>>>> {
-    // Axes of one class lose the same positions: they are looked up once.
-    let mut known: HashMap<Dim, Option<Vec<usize>>> = HashMap::new();
-    let mut kept = |d: &Dim| {
-        let class = facts.dims.find(*d);
-        let look = || keep.positions(&facts.dims, class);
-        known.entry(class).or_insert_with(look).clone()
-    };
-    let mut all = vec![];
-    for (i, value) in module.values.iter().enumerate() {
-        let axes = facts.axes(ValueId(i as u32)).unwrap_or_default();
-        let axes = axes.iter().filter(|_| value.tensor().is_some());
-        all.push(axes.map(&mut kept).collect());
-    }
-    all
 }
 
 /// Params and constants whose values are positions along a dim that loses some: of how many, and which are kept.

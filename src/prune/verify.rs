@@ -1,5 +1,6 @@
 //! The proof: the pruned program, as it was written, against the masked original, value by value.
 use super::inputs::{Binding, bindings, random_inputs, random_like};
+use super::keep::Picks;
 use super::{Keep, Masked, Run, RunError, Runner, masked};
 use crate::diag::Diagnostic;
 use crate::ir::{Facts, Module, NodeId, ValueId, propagate};
@@ -329,15 +330,10 @@ impl Comparison<'_> {
         if axes.len() != whole.shape.len() {
             return None;
         }
-        let kept: Vec<Option<Vec<usize>>> = axes
-            .iter()
-            .map(|d| self.keep.positions(&self.facts.dims, *d))
-            .collect();
-        let inside = kept
-            .iter()
-            .zip(&whole.shape)
-            .all(|(kept, n)| kept.as_ref().is_none_or(|k| k.iter().all(|i| i < n)));
-        inside.then(|| whole.gather(&kept).ok()).flatten()
+        let kept = Picks::new(&self.facts.dims, self.keep).of(axes)?;
+        let mut each = kept.iter().zip(&whole.shape);
+        let inside = each.all(|(pick, n)| pick.fits(*n, &whole.shape));
+        inside.then(|| whole.pick(&kept).ok()).flatten()
     }
 
     /// Goes on behind an operation that cannot be run, with the same random results in both.

@@ -9,6 +9,7 @@ mod random;
 pub use compare::difference;
 pub use dtype::{DType, Element};
 pub use extent::{Extent, ExtentFactor, quoted};
+pub use gather::Pick;
 pub use random::Random;
 
 use bytes::Bytes;

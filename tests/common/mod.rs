@@ -2,10 +2,12 @@
 #![allow(dead_code)] // Each test that has this module uses a part of it.
 use std::sync::Arc;
 use tpc::diag::Source;
+use tpc::dims::Term;
 use tpc::exec::Cpu;
 use tpc::ir::{Facts, Module, ValueId, propagate};
 use tpc::prune::{
-    Keep, Verification, Verified, VerifyError, groups, reshare, shrink, unshare, verify,
+    Keep, Kept, Rows, Verification, Verified, VerifyError, groups, ragged, reshare, shrink,
+    unshare, verify,
 };
 use tpc::syntax::{Seeded, parse, print};
 
@@ -80,6 +82,25 @@ impl Net {
             if group.extent > 1 && random.below(4) > 0 {
                 keep.set(group.atom, random.some_of(group.extent));
             }
+        }
+        keep
+    }
+    /// Random positions of every group, and of those that can be ragged others in each row.
+    pub fn rows(&self, random: &mut Random) -> Keep {
+        let mut keep = self.keep(random);
+        let all = groups(&self.module, &self.facts);
+        for (atom, by) in ragged(&self.module, &self.facts, &all).by {
+            let size = |d| self.facts.dims.size(&Term::Atom(d));
+            let stay = random.some_of(size(atom)).len();
+            let mut row = || {
+                let mut all: Vec<usize> = (0..size(atom)).collect();
+                while all.len() > stay {
+                    all.remove(random.below(all.len()));
+                }
+                all
+            };
+            let kept = (0..size(by)).map(|_| row()).collect();
+            keep.put(atom, Kept::Rows(Rows { by, kept }));
         }
         keep
     }
