@@ -1,8 +1,8 @@
 //! What stays: the kept positions of every atom that loses some, the same everywhere or others at each position of another.
-use super::select::ranges;
 use crate::dims::{Dim, Dims, Term};
 use crate::tensor::Pick;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The kept positions of an atom at each position of another one: as many at each.
@@ -197,4 +197,38 @@ impl<'a> Picks<'a> {
         }
         Some(Arc::new(Pick::Rows { axis: other, of }))
     }
+}
+
+/// Positions as ranges, for people: `0-3, 7, 9-12`.
+pub fn ranges(positions: &[usize]) -> String {
+    let mut runs: Vec<Range<usize>> = vec![];
+    for i in positions {
+        match runs.last_mut() {
+            Some(run) if run.end == *i => run.end += 1,
+            _ => runs.push(*i..*i + 1),
+        }
+    }
+    let shown: Vec<String> = runs
+        .iter()
+        .map(|run| match run.len() {
+            1 => run.start.to_string(),
+            _ => format!("{}-{}", run.start, run.end - 1),
+        })
+        .collect();
+    shown.join(", ")
+}
+
+/// The positions of a list of ranges, which ascend and lie below `extent`; there is at least one.
+pub(super) fn positions(text: &str, extent: usize) -> Option<Vec<usize>> {
+    let mut all: Vec<usize> = vec![];
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        let ascends = all.last().is_none_or(|l| *l < first) && first <= last && last < extent;
+        if !ascends {
+            return None;
+        }
+        all.extend(first..=last);
+    }
+    Some(all)
 }

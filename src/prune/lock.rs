@@ -1,11 +1,11 @@
 //! Locks: what was done to a model, made to be read in a diff and to be replayed.
 use super::groups::{Class, Groups, groups};
 use super::inputs::Binding;
-use super::keep::{Keep, Kept, Rows};
+use super::keep::{Keep, Kept, Rows, positions, ranges};
 use super::matching::protect;
 use super::plan::{Plan, wrong_toml};
 use super::ragged::{Ragged, ragged};
-use super::select::{Choice, Chosen, ranges};
+use super::select::{Choice, Chosen};
 use super::{Cost, Verification, Verified};
 use crate::diag::{Diagnostic, Place, Source, Span, nearest};
 use crate::dims::Term;
@@ -400,19 +400,4 @@ impl Lock {
             whole: whole.collect(),
         })
     }
-}
-
-/// The positions of a list of ranges, which ascend and lie below `extent`; there is at least one.
-fn positions(text: &str, extent: usize) -> Option<Vec<usize>> {
-    let mut all: Vec<usize> = vec![];
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        let ascends = all.last().is_none_or(|l| *l < first) && first <= last && last < extent;
-        if !ascends {
-            return None;
-        }
-        all.extend(first..=last);
-    }
-    Some(all)
 }

@@ -8,7 +8,6 @@ use crate::diag::Diagnostic;
 use crate::dims::{Dim, Term, gcd};
 use crate::ir::{Facts, Module, ValueId};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 
 /// What was decided for one group.
 #[derive(Clone, Debug, PartialEq)]
@@ -305,23 +304,4 @@ fn step(facts: &Facts, term: &Term, round_to: usize, steps: &mut HashMap<Dim, us
 fn raise(steps: &mut HashMap<Dim, usize>, atom: Dim, to: usize) {
     let step = steps.entry(atom).or_insert(1);
     *step = *step / gcd(*step, to) * to;
-}
-
-/// Positions as ranges, for people: `0-3, 7, 9-12`.
-pub fn ranges(positions: &[usize]) -> String {
-    let mut runs: Vec<Range<usize>> = vec![];
-    for i in positions {
-        match runs.last_mut() {
-            Some(run) if run.end == *i => run.end += 1,
-            _ => runs.push(*i..*i + 1),
-        }
-    }
-    let shown: Vec<String> = runs
-        .iter()
-        .map(|run| match run.len() {
-            1 => run.start.to_string(),
-            _ => format!("{}-{}", run.start, run.end - 1),
-        })
-        .collect();
-    shown.join(", ")
 }
