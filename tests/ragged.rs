@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tpc::diag::Source;
 use tpc::dims::Term;
 use tpc::ir::Def;
-use tpc::prune::{Keep, Kept, Lock, Picks, Plan, Ragged, Rows, groups, ragged, select};
+use tpc::prune::{Keep, Kept, Lock, Picks, Plan, Ragged, Rows, groups, ragged, recover, select};
 use tpc::tensor::Pick;
 
 /// Heads of queries, keys and values in projections of their own.
@@ -288,6 +288,25 @@ output %y"#,
     );
     assert!(refused(&net, "m.weight:0").contains("`matmul`"));
     assert_eq!(extents(&net), []);
+}
+
+/// Without a lock, the weights alone tell: heads that went, dims of heads, and rows.
+#[test]
+fn rows_are_told_from_the_weights() {
+    for text in [HEADS, GROUPED] {
+        let net = Net::new(text);
+        let mut random = Random(9);
+        for round in 0..8 {
+            let keep = match round % 2 {
+                0 => net.rows(&mut random),
+                _ => net.keep(&mut random),
+            };
+            let pruned = net.shrunk(&keep);
+            let told = recover(&net.module, &net.facts, &pruned).unwrap();
+            net.verify(&told, &pruned)
+                .unwrap_or_else(|e| panic!("{e}: {told:?}, and not {keep:?}"));
+        }
+    }
 }
 
 fn plan(text: &str) -> Arc<Source> {

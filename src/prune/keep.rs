@@ -14,6 +14,16 @@ pub struct Rows {
     pub kept: Vec<Vec<usize>>,
 }
 
+impl Rows {
+    /// Rows by a dim; none where they are not as many as it has positions, or not of one length.
+    pub fn new(dims: &Dims, by: Dim, kept: Vec<Vec<usize>>) -> Option<Rows> {
+        let first = kept.first()?.len();
+        let fits =
+            kept.len() == dims.size(&Term::Atom(by)) && kept.iter().all(|k| k.len() == first);
+        fits.then_some(Rows { by, kept })
+    }
+}
+
 /// What stays of an atom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {

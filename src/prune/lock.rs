@@ -8,7 +8,6 @@ use super::ragged::{Ragged, ragged};
 use super::select::{Choice, Chosen};
 use super::{Cost, Verification, Verified};
 use crate::diag::{Diagnostic, Place, Source, Span, nearest};
-use crate::dims::Term;
 use crate::ir::{Facts, Module};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -353,25 +352,15 @@ impl Lock {
             let kept = if record.rows.is_empty() {
                 Kept::Same(list(&record.kept)?)
             } else {
+                let kept = record.rows.iter().map(list).collect::<Result<_, _>>()?;
                 let by = ragged.by.get(&group.atom).copied();
-                let kept: Vec<_> = record.rows.iter().map(list).collect::<Result<_, _>>()?;
-                let rows = by.map(|by| facts.dims.size(&Term::Atom(by)));
-                match (by, &kept[..]) {
-                    (Some(by), [first, rest @ ..])
-                        if rows == Some(kept.len())
-                            && rest.iter().all(|k| k.len() == first.len()) =>
-                    {
-                        Kept::Rows(Rows { by, kept })
-                    }
-                    _ => {
-                        return Err(wrong(format!(
-                            "`{}` has {} rows of positions, and not as many positions in each of {}",
-                            record.name,
-                            kept.len(),
-                            rows.unwrap_or(0)
-                        )));
-                    }
-                }
+                let rows = by.and_then(|by| Rows::new(&facts.dims, by, kept));
+                Kept::Rows(rows.ok_or_else(|| {
+                    wrong(format!(
+                        "the rows of `{}` do not fit the model",
+                        record.name
+                    ))
+                })?)
             };
             if record.extent != [group.extent, kept.count()] {
                 return Err(wrong(format!(

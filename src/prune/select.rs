@@ -128,10 +128,13 @@ pub fn select(
                     let scores = pairs::scores(module, facts, group, *by, magnitude);
                     let stay = chosen.kept.count();
                     let (rows, cut) = pairs::highest(*by, &scores, stay);
-                    chosen.why += &format!(", at each of {} rows", rows.kept.len());
+                    let by = groups.groups.iter().find(|g| g.atom == *by);
+                    let by = by.map(|g| format!("`{}`", g.name));
+                    let by = by.unwrap_or_else(|| format!("{} rows", rows.kept.len()));
+                    chosen.why += &format!(", ragged by {by}");
                     (chosen.kept, chosen.cut) = (Kept::Rows(rows), cut);
                 } else if let Some(why) = ragged.uniform.get(&group.atom).filter(|_| by_score) {
-                    chosen.why += &format!(", the same in all rows: {why}");
+                    chosen.why += &format!(", not ragged: {why}");
                 }
                 choice.keep.put(group.atom, chosen.kept.clone());
                 choice.chosen.push(chosen);
