@@ -105,12 +105,18 @@ impl Forms<'_> {
             | Op::ConvInteger
             | Op::Dequantize
             | Op::DynamicQuantize
+            | Op::EmbedLayerNorm
             | Op::Flatten
+            | Op::FusedConv
+            | Op::FusedMatmul
             | Op::Gather
             | Op::GatherElements
             | Op::GatherNd
+            | Op::GroupedQueryAttention
+            | Op::MultiHeadAttention
             | Op::NonZero
             | Op::OneHot
+            | Op::PackedAttention
             | Op::Pad
             | Op::QlinearConv
             | Op::Quantize
@@ -133,8 +139,11 @@ impl Forms<'_> {
             | Op::Unsqueeze
             | Op::Opaque
             | Op::Arg(_)
+            | Op::BiasedGelu(_)
             | Op::IntegerProduct(_)
             | Op::Qlinear(_)
+            | Op::Rotary(_)
+            | Op::SkipNorm(_)
             | Op::Recurrent(_) => None,
         }
     }

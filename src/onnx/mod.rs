@@ -20,6 +20,7 @@ mod rows_pointwise;
 mod sequence;
 mod shapes;
 mod special;
+mod special_contrib;
 mod take;
 pub mod wire;
 

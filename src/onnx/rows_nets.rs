@@ -214,6 +214,18 @@ pub const NETS: &[Row] = &[
             same("softcap", Float),
             same("qk_matmul_output_mode", Int),
             same("softmax_precision", Int),
+            same("left_window_size", Int),
+            same("right_window_size", Int),
+        ],
+    ),
+    since(
+        23,
+        "RotaryEmbedding",
+        "rotary_embedding",
+        &[
+            field("num_heads", "heads", Extent),
+            same("interleaved", Bool),
+            field("rotary_embedding_dim", "rotated", Extent),
         ],
     ),
     row("QLinearConv", "qlinear_conv", CONV),

@@ -3,6 +3,7 @@ use super::fold::Folded;
 use super::node::{attribute, int_or, text};
 use super::rows::Row;
 use super::sequence;
+use super::special_contrib;
 use super::take::{Call, Inputs, Refusal, expr};
 use super::wire::{Files, tensor};
 use crate::ops::{Attr, normalize_axis};
@@ -17,7 +18,7 @@ pub fn complete(
 ) -> Result<(), Refusal> {
     let opset = inputs.opset;
     if !row.domain.is_empty() {
-        return Ok(());
+        return special_contrib::complete(inputs, row, call);
     }
     match row.onnx {
         "Reshape" => call.stated = vec![Some(reshape(inputs)?)],
@@ -45,15 +46,12 @@ pub fn complete(
                 call.attrs.set("flatten", Attr::Bool(true));
             }
         }
-        // Scores as a result, padded caches, and windows are not known.
-        "Attention" => {
-            let node = inputs.node;
-            let used = |names: &[String], k: usize| names.get(k).is_some_and(|n| !n.is_empty());
-            let windows = ["left_window_size", "right_window_size"];
-            let windows = windows.iter().any(|w| int_or(node, w, -1) >= 0);
-            if used(&node.output, 3) || used(&node.input, 6) || windows {
-                return Err(Refusal::Opaque);
-            }
+        // The scale keeps the value that it has, whatever becomes of the features.
+        "Attention" if call.attrs.get("scale").is_none() => {
+            let heads = int_or(inputs.node, "q_num_heads", 0);
+            let q = &inputs.shape(0)?.axes;
+            let heads = if q.len() == 4 { 1 } else { heads };
+            set_scale(call, q.last(), heads);
         }
         // Before set 21 there is one scale for each group.
         "GroupNormalization" if opset < 21 => call.attrs.set("per_group", Attr::Bool(true)),
@@ -71,6 +69,15 @@ pub fn complete(
         _ => {}
     }
     Ok(())
+}
+
+/// States the scale of scores that follows from the features of all heads.
+pub(super) fn set_scale(call: &mut Call, features: Option<&Extent>, heads: i64) {
+    let each = features.and_then(|all| all.exact_div(&Extent::from(heads)));
+    if let Some(each) = each.and_then(|each| each.known()).filter(|n| *n > 0) {
+        let scale = 1.0 / (each as f64).sqrt();
+        call.attrs.set("scale", Attr::Float(scale as f32));
+    }
 }
 
 /// A run-time symbol for an axis of the first result that nothing tells.

@@ -1,80 +1,23 @@
 //! Scaled dot-product attention, with groups of query heads that share keys and values, and a cache.
+use super::attend::{Heads, Scores, attend};
 use super::context::product;
 use super::index::broadcast_strides;
+use super::movement::wrong;
 use super::*;
 use crate::dims::{Dim, Reason};
 use crate::tensor::Tensor;
 
-/// `attention(q, k, v, mask?, past_key?, past_value?)`: operands `b heads t d`, or `b t (heads d)` with `heads` and
-/// `kv_heads` stated. Gives the output and, on request, keys and values with the cache before them.
+/// `attention(q, k, v, mask?, past_key?, past_value?, lengths?)`: operands `b heads t d`, or `b t (heads d)` with `heads`
+/// and `kv_heads` stated. Gives the output and, on request, keys and values with the cache before them, and scores.
 ///
-/// `softmax(softcap(scale * q k) + mask) v`, where `scale` is `1 / sqrt(d)` unless it is stated, and `causal` masks
-/// what comes later.
+/// `softmax(softcap(scale * q k) + mask) v`, where `scale` is `1 / sqrt(d)` unless it is stated. `causal` masks what comes
+/// later, windows what is farther than they are wide, and `lengths` what is behind that many keys of a batch.
 pub struct Attention;
 
-/// The axes of an operand as heads, positions and features.
-struct Heads {
-    batch: usize,
-    heads: usize,
-    length: usize,
-    width: usize,
-    /// Elements between neighbours along batch, heads, positions and features.
-    step: [usize; 4],
-}
+const WINDOWS: [&str; 2] = ["left_window_size", "right_window_size"];
 
-impl Heads {
-    fn new(x: &Tensor, heads: usize) -> Result<Heads, EvalError> {
-        match x.shape[..] {
-            [batch, heads, length, width] => Ok(Heads {
-                batch,
-                heads,
-                length,
-                width,
-                step: [heads * length * width, length * width, width, 1],
-            }),
-            [batch, length, all] if heads > 0 && all % heads == 0 => Ok(Heads {
-                batch,
-                heads,
-                length,
-                width: all / heads,
-                step: [length * all, all / heads, all, 1],
-            }),
-            _ => Err(EvalError::Wrong(
-                "an operand does not split into heads".into(),
-            )),
-        }
-    }
-    fn at(&self, b: usize, h: usize, t: usize) -> usize {
-        b * self.step[0] + h * self.step[1] + t * self.step[2]
-    }
-}
-
-/// Keys or values: those of the cache, then those of the operand, by batch, heads, positions and features.
-fn cached(past: Option<&Tensor>, x: &Tensor, heads: usize) -> Result<Tensor, EvalError> {
-    let own = Heads::new(x, heads)?;
-    let before = match past {
-        Some(past) => Some((Heads::new(past, own.heads)?, past.to_f32()?)),
-        None => None,
-    };
-    let first = before.as_ref().map_or(0, |(p, _)| p.length);
-    let values = x.to_f32()?;
-    let shape = [own.batch, own.heads, first + own.length, own.width];
-    let mut all = Vec::with_capacity(shape.iter().product());
-    for b in 0..own.batch {
-        for h in 0..own.heads {
-            if let Some((past, values)) = &before {
-                for t in 0..first {
-                    let at = past.at(b, h, t);
-                    all.extend_from_slice(&values[at..at + own.width]);
-                }
-            }
-            for t in 0..own.length {
-                let at = own.at(b, h, t);
-                all.extend_from_slice(&values[at..at + own.width]);
-            }
-        }
-    }
-    Ok(Tensor::from_f32(&shape, all)?)
+fn has_window(attrs: &Attrs) -> bool {
+    WINDOWS.iter().any(|name| attrs.int_or(name, -1) >= 0)
 }
 
 /// The heads that are stated, of queries and of keys.
@@ -104,10 +47,12 @@ impl Operator for Attention {
             ("softcap", Kind::Float),
             ("qk_matmul_output_mode", Kind::Int),
             ("softmax_precision", Kind::Int),
+            ("left_window_size", Kind::Int),
+            ("right_window_size", Kind::Int),
         ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
-        3..=6
+        3..=7
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (q, k, v) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
@@ -146,7 +91,7 @@ impl Operator for Attention {
         }
         let s = if wide { q.axes[1] } else { q.axes[2] };
         cx.freeze(t, Reason::SpatialAxis);
-        if cx.attrs.flag("causal") {
+        if cx.attrs.flag("causal") || has_window(cx.attrs) {
             cx.freeze(s, Reason::SpatialAxis);
         }
         if cx.attrs.get("scale").is_none() {
@@ -173,18 +118,22 @@ impl Operator for Attention {
                 cx.freeze(total, Reason::SpatialAxis);
             }
         }
+        if let Some(lengths) = cx.optional(6) {
+            cx.apply("b, b -> b", &[&[b], lengths.axes], &[])?;
+        }
+        let all = match (wide, heads == kv) {
+            (false, _) => q.axes[1],
+            (true, true) => g,
+            (true, false) => cx.dims.product(&[g, r]),
+        };
         if let Some((last, before)) = cx.optional(3).and_then(|m| m.axes.split_last()) {
             cx.freeze(*last, Reason::SpatialAxis);
-            let all = match (wide, heads == kv) {
-                (false, _) => q.axes[1],
-                (true, true) => g,
-                (true, false) => cx.dims.product(&[g, r]),
-            };
             cx.broadcast(&[&[b, all, s], before])?;
         }
         cx.result(q.dtype, made[0].clone());
         cx.result(k.dtype, vec![b, g, total, d]);
         cx.result(v.dtype, vec![b, g, total, e]);
+        cx.result(q.dtype, vec![b, all, s, total]);
         Ok(())
     }
     fn macs(&self, view: &View<'_>) -> Extent {
@@ -205,72 +154,57 @@ impl Operator for Attention {
         both.unwrap_or_else(most)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
-        let (q, k, v) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
         let (heads, kv) = stated(cx.attrs);
-        let queries = Heads::new(q, heads)?;
-        let keys = cached(cx.optional(4), k, kv)?;
-        let values = cached(cx.optional(5), v, kv)?;
-        let ([_, groups, total, width], [_, _, _, wide]) = (&keys.shape[..], &values.shape[..])
-        else {
-            return Err(EvalError::Wrong("keys and values do not fit".into()));
+        let q = Heads::of(cx.operand(0)?, heads)?;
+        let own = Heads::of(cx.operand(1)?, kv)?;
+        let new = own.length;
+        let k = own.behind(cx.optional(4))?;
+        let v = Heads::of(cx.operand(2)?, kv)?.behind(cx.optional(5))?;
+        if k.length != v.length || k.heads != v.heads || k.width != q.width {
+            return wrong("keys and values do not fit");
+        }
+        let lengths = cx.optional(6).map(Tensor::to_i64).transpose()?;
+        let total = k.length as i64;
+        let length = |b: usize| {
+            lengths
+                .as_ref()
+                .map_or(Some(total), |all| all.get(b).copied())
         };
-        let (groups, total, width, wide) = (*groups, *total, *width, *wide);
-        let repeats = queries.heads / groups.max(1);
-        let before = total - Heads::new(k, kv)?.length;
-        let scale = cx.attrs.float_or("scale", 1.0 / (width as f32).sqrt()) as f64;
-        let softcap = cx.attrs.float_or("softcap", 0.0) as f64;
-        let (qs, ks, vs) = (q.to_f32()?, keys.to_f32()?, values.to_f32()?);
-        let mask = Bias::new(cx, [queries.batch, queries.heads, queries.length, total])?;
-        let (dtype, shape) = cx.result(0)?;
-        let mut out = vec![0f32; queries.batch * queries.heads * queries.length * wide];
-        let place = |b: usize, h: usize, s: usize| match shape.len() {
-            3 => ((b * queries.length + s) * queries.heads + h) * wide,
-            _ => ((b * queries.heads + h) * queries.length + s) * wide,
+        // Where the first query stands among the keys.
+        let before = |b: usize| match lengths.is_some() && cx.optional(4).is_none() {
+            true => length(b).map_or(0, |n| n - q.length as i64),
+            false => total - new as i64,
         };
+        let mask = Bias::new(cx, [q.batch, q.heads, q.length, k.length])?;
         let causal = cx.attrs.flag("causal");
-        for b in 0..queries.batch {
-            for h in 0..queries.heads {
-                let first = (b * groups + h / repeats.max(1)) * total;
-                for s in 0..queries.length {
-                    let query = &qs[queries.at(b, h, s)..][..width];
-                    let mut open = false;
-                    let mut scores = Vec::with_capacity(total);
-                    for t in 0..total {
-                        let key = &ks[(first + t) * width..][..width];
-                        let dot: f64 = query.iter().zip(key).map(|(x, y)| (x * y) as f64).sum();
-                        let mut score = dot * scale;
-                        if softcap > 0.0 {
-                            score = softcap * (score / softcap).tanh();
-                        }
-                        let later = causal && t > s + before;
-                        let bias = if later {
-                            f64::NEG_INFINITY
-                        } else {
-                            mask.at(b, h, s, t)
-                        };
-                        open |= bias > f64::NEG_INFINITY;
-                        scores.push(score + bias);
-                    }
-                    if !open {
-                        continue;
-                    }
-                    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    scores.iter_mut().for_each(|x| *x = (*x - top).exp());
-                    let sum: f64 = scores.iter().sum();
-                    let to = &mut out[place(b, h, s)..][..wide];
-                    for (t, score) in scores.iter().enumerate() {
-                        let value = &vs[(first + t) * wide..][..wide];
-                        let share = (score / sum) as f32;
-                        to.iter_mut().zip(value).for_each(|(o, x)| *o += share * x);
-                    }
-                }
+        let [left, right] = WINDOWS.map(|name| cx.attrs.int_or(name, -1));
+        let bias = |[b, h, s, t]: [usize; 4]| {
+            let ahead = t as i64 - s as i64 - before(b);
+            let hidden = causal && ahead > 0
+                || left >= 0 && -ahead > left
+                || right >= 0 && ahead > right
+                || length(b).is_none_or(|n| t as i64 >= n);
+            match hidden {
+                true => f64::NEG_INFINITY,
+                false => mask.at(b, h, s, t),
+            }
+        };
+        let scale = cx.attrs.float_or("scale", 1.0 / (q.width as f32).sqrt());
+        let how = Scores {
+            scale: f64::from(scale),
+            softcap: f64::from(cx.attrs.float_or("softcap", 0.0)),
+            bias: &bias,
+            stage: cx.attrs.int_or("qk_matmul_output_mode", 0),
+        };
+        let (out, scores) = attend(&q, &k, &v, &how);
+        let mut all = vec![out.result(cx, 0)?];
+        for (at, cache) in [(1, k), (2, v)] {
+            if cx.result(at).is_ok() {
+                all.push(cache.result(cx, at)?);
             }
         }
-        let mut all = vec![Tensor::from_f32(shape, out)?.cast(dtype)?];
-        for (result, tensor) in [(1, keys), (2, values)] {
-            if let Ok((dtype, _)) = cx.result(result) {
-                all.push(tensor.cast(dtype)?);
-            }
+        if let Ok((dtype, shape)) = cx.result(3) {
+            all.push(Tensor::from_f32(shape, scores)?.cast(dtype)?);
         }
         Ok(all)
     }

@@ -152,10 +152,19 @@ impl<'a> Rule<'a> {
         places: &[usize],
     ) -> Result<Vec<ValueType>, RuleError> {
         let operands: Vec<Option<Operand<'_>>> = places.iter().map(|k| self.optional(*k)).collect();
+        self.rule_of(op, attrs, &operands)
+    }
+    /// The results that another operator's rule gives for operands, of which it addresses none by index.
+    pub fn rule_of(
+        &mut self,
+        op: Op,
+        attrs: &Attrs,
+        operands: &[Option<Operand<'_>>],
+    ) -> Result<Vec<ValueType>, RuleError> {
         let mut rule = Rule {
             dims: self.dims,
             attrs,
-            operands: &operands,
+            operands,
             stated: self.stated,
             cause: self.cause,
             lookup: self.lookup,
@@ -164,10 +173,8 @@ impl<'a> Rule<'a> {
             indices: vec![],
         };
         op.operator().rule(&mut rule)?;
-        let (results, attr_dims, indices) = (rule.results, rule.attr_dims, rule.indices);
+        let (results, attr_dims) = (rule.results, rule.attr_dims);
         self.attr_dims.extend(attr_dims);
-        let own = |(k, d): (usize, Dim)| Some((*places.get(k)?, d));
-        self.indices.extend(indices.into_iter().filter_map(own));
         Ok(results)
     }
     /// The dims that operands `k...` have together under numpy's broadcasting.

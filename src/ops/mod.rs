@@ -2,7 +2,10 @@
 //!
 //! An operator's file holds its attributes, its dimension rule (shape, coupling and check at once), its cost, its
 //! reference execution, and what removing positions does to its meaning (`masked`).
+mod attend;
 mod attention;
+mod attention_fused;
+mod attention_grouped;
 mod attr;
 mod context;
 mod expr;
@@ -24,6 +27,7 @@ mod elements;
 mod expand;
 mod fill;
 mod flatten;
+mod fused;
 mod gather;
 mod gather_nd;
 mod linear;
@@ -44,8 +48,10 @@ mod reduce;
 mod reshape;
 mod resize;
 mod sequence;
+mod rotary;
 mod shape_of;
 mod shuffle;
+mod skip_norm;
 mod slice;
 mod softmax;
 mod split;
@@ -64,7 +70,8 @@ pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use pairs::{Pairs, Place};
 pub use table::{
-    Arg, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Softmax, Unary,
+    Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
+    SkipNorm, Softmax, Unary,
 };
 
 use crate::tensor::{Extent, Tensor};

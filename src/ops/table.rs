@@ -82,14 +82,20 @@ operators! {
         ConvInteger qlinear_conv "conv_integer"
         Dequantize quantize "dequantize"
         DynamicQuantize quantize "dynamic_quantize"
+        EmbedLayerNorm skip_norm "embed_layer_norm"
         Expand expand "expand"
         Flatten flatten "flatten"
+        FusedConv fused "fused_conv"
+        FusedMatmul fused "fused_matmul"
         Gather gather "gather"
         If choice "if"
         GatherElements elements "gather_elements"
         GatherNd gather_nd "gather_nd"
+        GroupedQueryAttention attention_grouped "grouped_query_attention"
+        MultiHeadAttention attention_fused "multi_head_attention"
         NonZero trilu "non_zero"
         OneHot fill "one_hot"
+        PackedAttention attention_fused "packed_attention"
         Pad pad "pad"
         QlinearConv qlinear_conv "qlinear_conv"
         Quantize quantize "quantize"
@@ -114,14 +120,17 @@ operators! {
     }
     families {
         Arg order
+        BiasedGelu fused
         IntegerProduct qlinear_matmul
         Norm norm
         Pool pool
         Qlinear qlinear
+        SkipNorm skip_norm
         Softmax softmax
         Unary unary
         Binary binary
         Recurrent recurrent
         Reduce reduce
+        Rotary rotary
     }
 }

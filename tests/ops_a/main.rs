@@ -1,6 +1,8 @@
 //! Pools, norms, choices and conversions, shuffles, sums by letters: what is free of each is removed at random, and proved.
 #[path = "../common/mod.rs"]
 mod common;
+mod fused;
+mod fused_values;
 mod quantized;
 mod quantized_values;
 #[allow(dead_code)] // Values only: removals are proved with masks here.
