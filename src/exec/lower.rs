@@ -101,8 +101,19 @@ impl Forms<'_> {
             | Op::Resize
             | Op::SpaceToDepth
             | Op::ConstantOfShape
-            | Op::Cumsum
+            | Op::AffineGrid
+            | Op::CenterCropPad
+            | Op::Col2Im
+            | Op::Compress
+            | Op::EyeLike
+            | Op::GridSample
+            | Op::MaxUnpool
+            | Op::NonMaxSuppression
+            | Op::RoiAlign
+            | Op::Swiglu
+            | Op::TensorScatter
             | Op::ConvInteger
+            | Op::DeformConv
             | Op::Dequantize
             | Op::DynamicQuantize
             | Op::EmbedLayerNorm
@@ -143,6 +154,7 @@ impl Forms<'_> {
             | Op::IntegerProduct(_)
             | Op::Qlinear(_)
             | Op::Rotary(_)
+            | Op::Running(_)
             | Op::SkipNorm(_)
             | Op::Recurrent(_) => None,
         }

@@ -202,6 +202,21 @@ impl Giving<'_> {
                 given.slots.insert(0, name);
                 given.attributes.push(self.value()?);
             }
+            "CenterCropPad" => {
+                let target = self.target()?;
+                let axes = match self.attrs.ints("axes") {
+                    Some(axes) => axes,
+                    None => (0..target.len() as i64).collect(),
+                };
+                let extent = |axis: &i64| {
+                    let axis = crate::ops::normalize_axis(*axis, target.len());
+                    axis.map(|axis| target[axis].clone())
+                        .map_err(|e| e.to_string())
+                };
+                let sizes: Vec<Extent> = axes.iter().map(extent).collect::<Result<_, _>>()?;
+                let name = graph.extents(&self.base("shape"), &sizes)?;
+                given.slots.insert(1, name);
+            }
             "Split" | "SplitToSequence" => {
                 let sizes = self.extents("sizes")?.ok_or("`sizes` is missing")?;
                 self.list(self.row_field("split")?, &sizes, graph, given)?;

@@ -21,6 +21,7 @@ mod sequence;
 mod shapes;
 mod special;
 mod special_contrib;
+mod special_picks;
 mod take;
 pub mod wire;
 

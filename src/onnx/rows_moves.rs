@@ -144,4 +144,87 @@ pub const MOVES: &[Row] = &[
     row("ReduceSumSquare", "reduce_sum_square", REDUCE),
     row("ReduceLogSum", "reduce_log_sum", REDUCE),
     row("ReduceLogSumExp", "reduce_log_sum_exp", REDUCE),
+    since(
+        26,
+        "CumProd",
+        "cumprod",
+        &[
+            axis().at(1, 26),
+            same("exclusive", Bool),
+            same("reverse", Bool),
+        ],
+    ),
+    row(
+        "EyeLike",
+        "eye_like",
+        &[same("dtype", DType), same("k", Int)],
+    ),
+    row("Compress", "compress", &[axis()]),
+    since(
+        18,
+        "Col2Im",
+        "col2im",
+        &[
+            field("image_shape", "image", Ints).at(1, 18),
+            field("block_shape", "kernel", Ints).at(2, 18),
+            field("dilations", "dilation", Ints),
+            field("pads", "pad", Ints),
+            field("strides", "stride", Ints),
+        ],
+    ),
+    since(
+        18,
+        "CenterCropPad",
+        "center_crop_pad",
+        &[same("axes", Ints), same("shape", Special).at(1, 18)],
+    ),
+    since(
+        24,
+        "TensorScatter",
+        "tensor_scatter",
+        &[axis(), same("mode", Text)],
+    ),
+    since(
+        16,
+        "GridSample",
+        "grid_sample",
+        &[
+            same("mode", Text),
+            same("padding_mode", Text),
+            same("align_corners", Bool),
+        ],
+    ),
+    since(
+        20,
+        "AffineGrid",
+        "affine_grid",
+        &[same("size", Extents).at(1, 20), same("align_corners", Bool)],
+    ),
+    since(
+        16,
+        "RoiAlign",
+        "roi_align",
+        &[
+            same("mode", Text),
+            same("coordinate_transformation_mode", Text),
+            field("output_height", "height", Int),
+            field("output_width", "width", Int),
+            same("sampling_ratio", Int),
+            same("spatial_scale", Float),
+        ],
+    ),
+    row(
+        "NonMaxSuppression",
+        "non_max_suppression",
+        &[field("center_point_box", "centers", Bool)],
+    ),
+    row(
+        "MaxUnpool",
+        "max_unpool",
+        &[
+            field("kernel_shape", "kernel", Ints),
+            field("pads", "pad", Ints),
+            field("strides", "stride", Ints),
+        ],
+    ),
 ];

@@ -1,5 +1,5 @@
 //! Rows of the pointwise operators.
-use super::rows::{Field, Form::*, Row, row, same, since};
+use super::rows::{Field, Form::*, Row, field, row, same, since};
 
 const ALPHA: &[Field] = &[same("alpha", Float)];
 
@@ -80,6 +80,14 @@ pub const POINTWISE: &[Row] = &[
     since(18, "BitwiseAnd", "bit_and", &[]),
     since(18, "BitwiseOr", "bit_or", &[]),
     since(18, "BitwiseXor", "bit_xor", &[]),
+    since(18, "BitwiseNot", "bit_not", &[]),
+    row("BitShift", "bit_shift", &[same("direction", Capitals)]),
+    row(
+        "Shrink",
+        "shrink",
+        &[field("lambd", "lambda", Float), same("bias", Float)],
+    ),
+    since(28, "SwiGLU", "swiglu", ALPHA),
     row("Where", "where", &[]),
     row("Clip", "clip", &[]),
     row(

@@ -3,9 +3,9 @@ use super::fold::Folded;
 use super::node::{attribute, int_or, text};
 use super::rows::Row;
 use super::sequence;
-use super::special_contrib;
 use super::take::{Call, Inputs, Refusal, expr};
 use super::wire::{Files, tensor};
+use super::{special_contrib, special_picks};
 use crate::ops::{Attr, normalize_axis};
 use crate::tensor::Extent;
 use std::path::Path;
@@ -30,6 +30,13 @@ pub fn complete(
             let columns = fresh(inputs, 1);
             call.stated = vec![Some(vec![rank, columns])];
         }
+        "NonMaxSuppression" => {
+            let boxes = fresh(inputs, 0);
+            call.stated = vec![Some(vec![boxes, Extent::from(3i64)])];
+        }
+        "Compress" => special_picks::compress(inputs, call)?,
+        "CenterCropPad" => special_picks::crop(inputs, row, call)?,
+        "MaxUnpool" => special_picks::unpool(inputs, call)?,
         "OneHot" => one_hot(inputs, call)?,
         "Slice" => slice(inputs, row, call)?,
         "Split" => split(inputs, row, call)?,
@@ -81,12 +88,12 @@ pub(super) fn set_scale(call: &mut Call, features: Option<&Extent>, heads: i64) 
 }
 
 /// A run-time symbol for an axis of the first result that nothing tells.
-fn fresh(inputs: &mut Inputs<'_>, axis: usize) -> Extent {
+pub(super) fn fresh(inputs: &mut Inputs<'_>, axis: usize) -> Extent {
     let name = inputs.node.output.first().map_or("", String::as_str);
     (inputs.fresh)(&format!("{name}.{axis}"))
 }
 
-fn product(all: &[Extent]) -> Option<Extent> {
+pub(super) fn product(all: &[Extent]) -> Option<Extent> {
     all.iter()
         .try_fold(Extent::from(1i64), |product, e| product.checked_mul(e))
 }

@@ -92,7 +92,7 @@ impl Heads {
     }
     /// A tensor of result `k`'s shape, `b heads t d` or `b t (heads d)`.
     pub fn result(&self, cx: &Eval<'_>, k: usize) -> Result<Tensor, EvalError> {
-        let (dtype, shape) = cx.result(k)?;
+        let (_, shape) = cx.result(k)?;
         let values = match shape.len() {
             3 => {
                 let mut values = Vec::with_capacity(self.values.len());
@@ -105,8 +105,19 @@ impl Heads {
             }
             _ => self.values.clone(),
         };
-        Ok(Tensor::from_f32(shape, values)?.cast(dtype)?)
+        floats(cx, k, values)
     }
+}
+
+/// Values as result `k`; they are flat where nobody takes it, and its shape says nothing.
+pub(super) fn floats(cx: &Eval<'_>, k: usize, values: Vec<f32>) -> Result<Tensor, EvalError> {
+    let (dtype, shape) = cx.result(k)?;
+    let flat = [values.len()];
+    let shape = match shape.iter().product::<usize>() == values.len() {
+        true => shape,
+        false => &flat,
+    };
+    Ok(Tensor::from_f32(shape, values)?.cast(dtype)?)
 }
 
 /// How scores are made.

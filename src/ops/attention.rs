@@ -1,5 +1,5 @@
 //! Scaled dot-product attention, with groups of query heads that share keys and values, and a cache.
-use super::attend::{Heads, Scores, attend};
+use super::attend::{Heads, Scores, attend, floats};
 use super::context::product;
 use super::index::broadcast_strides;
 use super::movement::wrong;
@@ -203,8 +203,8 @@ impl Operator for Attention {
                 all.push(cache.result(cx, at)?);
             }
         }
-        if let Ok((dtype, shape)) = cx.result(3) {
-            all.push(Tensor::from_f32(shape, scores)?.cast(dtype)?);
+        if cx.result(3).is_ok() {
+            all.push(floats(cx, 3, scores)?);
         }
         Ok(all)
     }

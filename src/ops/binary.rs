@@ -11,7 +11,7 @@ family! {
         Max "max" Min "min" Sum "sum" Mean "mean"
         Equal "equal" Less "less" LessEqual "less_equal" Greater "greater" GreaterEqual "greater_equal"
         And "and" Or "or" Xor "xor"
-        BitAnd "bit_and" BitOr "bit_or" BitXor "bit_xor"
+        BitAnd "bit_and" BitOr "bit_or" BitXor "bit_xor" BitShift "bit_shift"
     }
 }
 
@@ -55,7 +55,8 @@ impl Binary {
             | Binary::Xor
             | Binary::BitAnd
             | Binary::BitOr
-            | Binary::BitXor => return None,
+            | Binary::BitXor
+            | Binary::BitShift => return None,
         };
         Some(truth)
     }
@@ -82,6 +83,15 @@ impl Binary {
             Binary::BitAnd => |a, b| Some(a & b),
             Binary::BitOr => |a, b| Some(a | b),
             Binary::BitXor => |a, b| Some(a ^ b),
+            // Of integers without a sign; what is shifted out is gone.
+            Binary::BitShift if attrs.str_or("direction", "left") == "right" => |a, b| {
+                let by = u32::try_from(b).ok();
+                Some(by.and_then(|by| (a as u64).checked_shr(by)).unwrap_or(0) as i64)
+            },
+            Binary::BitShift => |a, b| {
+                let by = u32::try_from(b).ok();
+                Some(by.and_then(|by| (a as u64).checked_shl(by)).unwrap_or(0) as i64)
+            },
         }
     }
     fn two(
@@ -118,10 +128,10 @@ impl Binary {
 
 impl Operator for Binary {
     fn attrs(&self) -> &'static [AttrSpec] {
-        if *self == Binary::Mod {
-            &[("fmod", Kind::Int)]
-        } else {
-            &[]
+        match self {
+            Binary::Mod => &[("fmod", Kind::Int)],
+            Binary::BitShift => &[("direction", Kind::Str)],
+            _ => &[],
         }
     }
     fn operands(&self) -> RangeInclusive<usize> {
@@ -137,6 +147,10 @@ impl Operator for Binary {
             .map(|k| cx.operand(k))
             .collect::<Result<_, _>>()?;
         let axes: Vec<&[crate::dims::Dim]> = operands.iter().map(|o| o.axes).collect();
+        let signed = [DType::I8, DType::I16, DType::I32, DType::I64];
+        if *self == Binary::BitShift && signed.contains(&operands[0].dtype) {
+            return cx.wrong("integers with a sign are not shifted");
+        }
         let result = cx.broadcast(&axes)?;
         cx.result(
             if self.is_test() {

@@ -11,23 +11,28 @@ mod context;
 mod expr;
 pub mod index;
 mod pairs;
+mod mask;
 mod table;
 pub mod window;
 
 mod batch_norm;
 mod binary;
+mod boxes;
 mod cast;
 mod choice;
 mod clip;
+mod col2im;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform_conv;
 mod einsum;
 mod elements;
 mod expand;
 mod fill;
 mod flatten;
 mod fused;
+mod gated;
 mod gather;
 mod gather_nd;
 mod linear;
@@ -38,6 +43,7 @@ mod norm;
 mod opaque;
 mod order;
 mod pad;
+mod place;
 mod pool;
 mod qlinear;
 mod qlinear_conv;
@@ -49,6 +55,7 @@ mod reshape;
 mod resize;
 mod sequence;
 mod rotary;
+mod sample;
 mod shape_of;
 mod shuffle;
 mod skip_norm;
@@ -63,15 +70,15 @@ mod unary;
 pub use crate::tensor::quoted;
 pub use attr::{Attr, Attrs, Kind};
 pub use context::{
-    AttrDims, Eval, EvalError, Handle, Mask, Operand, Rule, RuleError, Shape, ValueType, View,
-    normalize_axis,
+    AttrDims, Eval, EvalError, Operand, Rule, RuleError, Shape, ValueType, View, normalize_axis,
 };
 pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use pairs::{Pairs, Place};
+pub use mask::{Handle, Mask};
 pub use table::{
     Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
-    SkipNorm, Softmax, Unary,
+    Running, SkipNorm, Softmax, Unary,
 };
 
 use crate::tensor::{Extent, Tensor};

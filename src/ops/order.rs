@@ -15,8 +15,11 @@ family! {
 /// `sorted` are true where they are absent; the result is always sorted.
 pub struct TopK;
 
-/// `cumsum(x) {axis, exclusive, reverse}`: the sum of all before, and of the element itself unless `exclusive`.
-pub struct Cumsum;
+family! {
+    /// `cumsum(x) {axis, exclusive, reverse}`, `cumprod(x) {...}`: the sum or product of all before, and of the element
+    /// itself unless `exclusive`.
+    Running { Sum "cumsum" Product "cumprod" }
+}
 
 /// The elements of a tensor, as what compares exactly.
 enum Keys {
@@ -172,7 +175,7 @@ impl Operator for TopK {
     apart!();
 }
 
-impl Operator for Cumsum {
+impl Operator for Running {
     fn attrs(&self) -> &'static [AttrSpec] {
         &[
             ("axis", Kind::Int),
@@ -204,14 +207,22 @@ impl Operator for Cumsum {
             Keys::Float(all) => {
                 let mut out = vec![0f64; all.len()];
                 for line in lines {
-                    sums(&line, &all, &mut out, exclusive, |a, b| a + b);
+                    let how: (f64, fn(f64, f64) -> f64) = match self {
+                        Running::Sum => (0.0, |a, b| a + b),
+                        Running::Product => (1.0, |a, b| a * b),
+                    };
+                    running(&line, &all, &mut out, exclusive, how);
                 }
                 Tensor::from_vec(&x.shape, out)?
             }
             Keys::Int(all) => {
                 let mut out = vec![0i64; all.len()];
                 for line in lines {
-                    sums(&line, &all, &mut out, exclusive, i64::wrapping_add);
+                    let how: (i64, fn(i64, i64) -> i64) = match self {
+                        Running::Sum => (0, i64::wrapping_add),
+                        Running::Product => (1, i64::wrapping_mul),
+                    };
+                    running(&line, &all, &mut out, exclusive, how);
                 }
                 Tensor::from_i64(&x.shape, out)?
             }
@@ -221,18 +232,18 @@ impl Operator for Cumsum {
     apart!();
 }
 
-/// Running sums along one line.
-fn sums<T: Copy + Default>(
+/// What runs along one line, from a first value on.
+fn running<T: Copy>(
     line: &[usize],
     all: &[T],
     out: &mut [T],
     exclusive: bool,
-    add: impl Fn(T, T) -> T,
+    (first, join): (T, fn(T, T) -> T),
 ) {
-    let mut sum = T::default();
+    let mut so_far = first;
     for at in line {
-        let next = add(sum, all[*at]);
-        out[*at] = if exclusive { sum } else { next };
-        sum = next;
+        let next = join(so_far, all[*at]);
+        out[*at] = if exclusive { so_far } else { next };
+        so_far = next;
     }
 }

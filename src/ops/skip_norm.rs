@@ -1,4 +1,5 @@
 //! Normalizations that an optimizer joined with the sum before them: of two branches, or of embeddings.
+use super::attend::floats;
 use super::index::{broadcast_strides, walk};
 use super::movement::{position, wrong};
 use super::table::{Binary, Reduce, Unary, family};
@@ -140,8 +141,8 @@ impl Operator for SkipNorm {
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, skip) = (cx.operand(0)?, cx.operand(1)?);
         let (bias, added) = self.biases();
-        let floats = |k: Option<usize>| k.and_then(|k| cx.optional(k)).map(Tensor::to_f32);
-        let (bias, added) = (floats(bias).transpose()?, floats(Some(added)).transpose()?);
+        let values = |k: Option<usize>| k.and_then(|k| cx.optional(k)).map(Tensor::to_f32);
+        let (bias, added) = (values(bias).transpose()?, values(Some(added)).transpose()?);
         let n = x.shape.last().copied().unwrap_or(1).max(1);
         let mut sum = x.to_f32()?.into_owned();
         let (skips, mut at) = (skip.to_f32()?, 0);
@@ -159,8 +160,8 @@ impl Operator for SkipNorm {
         let [y, mean, inverse] = normalize(&sum, n, epsilon, is_centered, &scale, bias.as_deref());
         let mut all = vec![];
         for (k, values) in [y, mean, inverse, sum].into_iter().enumerate() {
-            if let Ok((dtype, shape)) = cx.result(k) {
-                all.push(Tensor::from_f32(shape, values)?.cast(dtype)?);
+            if cx.result(k).is_ok() {
+                all.push(floats(cx, k, values)?);
             }
         }
         Ok(all)
@@ -268,10 +269,10 @@ impl Operator for EmbedLayerNorm {
         let (scale, bias) = (cx.operand(5)?.to_f32()?, cx.operand(6)?.to_f32()?);
         let [y, ..] = normalize(&sum, n, epsilon, true, &scale, Some(&bias));
         let mut all = vec![];
-        if let Ok((dtype, shape)) = cx.result(0) {
-            all.push(Tensor::from_f32(shape, y)?.cast(dtype)?);
+        if cx.result(0).is_ok() {
+            all.push(floats(cx, 0, y)?);
         }
-        if let Ok((dtype, shape)) = cx.result(1) {
+        if let Ok((dtype, _)) = cx.result(1) {
             let counts = match cx.optional(7) {
                 Some(mask) => {
                     let rows = mask.to_i64()?;
@@ -281,10 +282,10 @@ impl Operator for EmbedLayerNorm {
                 }
                 None => vec![0; batch],
             };
-            all.push(Tensor::from_i64(shape, counts)?.cast(dtype)?);
+            all.push(Tensor::from_i64(&[batch], counts)?.cast(dtype)?);
         }
-        if let Ok((dtype, shape)) = cx.result(2) {
-            all.push(Tensor::from_f32(shape, sum)?.cast(dtype)?);
+        if cx.result(2).is_ok() {
+            all.push(floats(cx, 2, sum)?);
         }
         Ok(all)
     }

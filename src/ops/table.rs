@@ -60,6 +60,10 @@ pub(crate) use family;
 
 operators! {
     one {
+        AffineGrid sample "affine_grid"
+        CenterCropPad place "center_crop_pad"
+        Col2Im col2im "col2im"
+        Compress boxes "compress"
         Conv conv "conv"
         Linear linear "linear"
         Matmul matmul "matmul"
@@ -74,12 +78,19 @@ operators! {
         DepthToSpace shuffle "depth_to_space"
         Dropout cast "dropout"
         Einsum einsum "einsum"
+        EyeLike trilu "eye_like"
+        GridSample sample "grid_sample"
+        MaxUnpool boxes "max_unpool"
+        NonMaxSuppression boxes "non_max_suppression"
+        RoiAlign sample "roi_align"
+        Swiglu gated "swiglu"
+        TensorScatter place "tensor_scatter"
         Lrn lrn "lrn"
         Resize resize "resize"
         SpaceToDepth shuffle "space_to_depth"
         ConstantOfShape fill "constant_of_shape"
-        Cumsum order "cumsum"
         ConvInteger qlinear_conv "conv_integer"
+        DeformConv deform_conv "deform_conv"
         Dequantize quantize "dequantize"
         DynamicQuantize quantize "dynamic_quantize"
         EmbedLayerNorm skip_norm "embed_layer_norm"
@@ -132,5 +143,6 @@ operators! {
         Recurrent recurrent
         Reduce reduce
         Rotary rotary
+        Running order
     }
 }

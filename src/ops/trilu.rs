@@ -106,6 +106,39 @@ impl Operator for ReverseSequence {
     moves!();
 }
 
+/// `eye_like(x) {dtype, k}`: ones on a diagonal, that of `k` columns to the right, of a matrix of that shape.
+pub struct EyeLike;
+
+impl Operator for EyeLike {
+    fn attrs(&self) -> &'static [AttrSpec] {
+        &[("dtype", Kind::DType), ("k", Kind::Int)]
+    }
+    fn operands(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+    fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
+        let x = cx.operand(0)?;
+        if x.axes.len() != 2 {
+            return cx.wrong("it takes a matrix");
+        }
+        x.axes.iter().for_each(|d| cx.freeze(*d, Reason::Barrier));
+        let dtype = cx.attrs.dtype("dtype").unwrap_or(x.dtype);
+        cx.result(dtype, x.axes.to_vec());
+        Ok(())
+    }
+    fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
+        let (dtype, shape) = cx.result(0)?;
+        let [rows, columns] = shape[..] else {
+            return wrong("it takes a matrix");
+        };
+        let shift = cx.attrs.int_or("k", 0);
+        let one = |at: usize| (at % columns) as i64 == (at / columns) as i64 + shift;
+        let all = (0..rows * columns).map(|at| i64::from(one(at))).collect();
+        Ok(vec![Tensor::from_i64(shape, all)?.cast(dtype)?])
+    }
+    apart!();
+}
+
 impl Operator for NonZero {
     fn attrs(&self) -> &'static [AttrSpec] {
         &[]

@@ -11,7 +11,7 @@ family! {
         Softplus "softplus" Softsign "softsign" Tanh "tanh" Erf "erf" Exp "exp" Log "log" Sqrt "sqrt"
         Reciprocal "reciprocal" Neg "neg" Abs "abs" Sign "sign" Floor "floor" Ceil "ceil" Round "round"
         Sin "sin" Cos "cos" Tan "tan" Asin "asin" Acos "acos" Atan "atan" Sinh "sinh" Cosh "cosh" Asinh "asinh"
-        Acosh "acosh" Atanh "atanh" Not "not" IsNan "is_nan" IsInf "is_inf" Identity "identity"
+        Acosh "acosh" Atanh "atanh" Not "not" BitNot "bit_not" Shrink "shrink" IsNan "is_nan" IsInf "is_inf" Identity "identity"
     }
 }
 
@@ -97,6 +97,20 @@ impl Unary {
             Unary::Acosh => Box::new(f32::acosh),
             Unary::Atanh => Box::new(f32::atanh),
             Unary::Not => Box::new(|x| (x == 0.0) as u8 as f32),
+            // Of integers alone, which are not floats.
+            Unary::BitNot => Box::new(|_| f32::NAN),
+            Unary::Shrink => {
+                let (lambda, bias) = (attrs.float_or("lambda", 0.5), attrs.float_or("bias", 0.0));
+                Box::new(move |x| {
+                    if x < -lambda {
+                        x + bias
+                    } else if x > lambda {
+                        x - bias
+                    } else {
+                        0.0
+                    }
+                })
+            }
             Unary::IsNan => Box::new(|x| x.is_nan() as u8 as f32),
             Unary::IsInf => {
                 let (up, down) = (
@@ -153,6 +167,7 @@ impl Operator for Unary {
             Unary::Selu => ALPHA_GAMMA,
             Unary::HardSigmoid => ALPHA_BETA,
             Unary::Gelu => &[("approximate", Kind::Str)],
+            Unary::Shrink => &[("lambda", Kind::Float), ("bias", Kind::Float)],
             Unary::IsInf => &[
                 ("detect_positive", Kind::Int),
                 ("detect_negative", Kind::Int),
@@ -193,6 +208,8 @@ impl Operator for Unary {
                     Unary::Abs => Ok(n.wrapping_abs()),
                     Unary::Sign => Ok(n.signum()),
                     Unary::Relu => Ok((*n).max(0)),
+                    Unary::BitNot => Ok(!n),
+                    Unary::Shrink => Ok(Unary::Shrink.function(cx.attrs)(*n as f32) as i64),
                     _ => Err(EvalError::Wrong(format!("`{}` of integers", self.name()))),
                 })
                 .collect::<Result<_, _>>()?;
