@@ -10,8 +10,8 @@ mod attr;
 mod context;
 mod expr;
 pub mod index;
-mod pairs;
 mod mask;
+mod pairs;
 mod table;
 pub mod window;
 
@@ -53,9 +53,9 @@ mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
-mod sequence;
 mod rotary;
 mod sample;
+mod sequence;
 mod shape_of;
 mod shuffle;
 mod skip_norm;
@@ -74,8 +74,8 @@ pub use context::{
 };
 pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
-pub use pairs::{Pairs, Place};
 pub use mask::{Handle, Mask};
+pub use pairs::{Pairs, Place};
 pub use table::{
     Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
     Running, SkipNorm, Softmax, Unary,
