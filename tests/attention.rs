@@ -65,3 +65,48 @@ fn sequences_survive_a_file() {
     );
     net.verify(&keep, &back).unwrap();
 }
+
+/// Of the shape of a value only one extent is read, to count to it: the others may shrink.
+#[test]
+fn extents_that_nothing_reads_shrink() {
+    let net = Net::new(
+        r#"
+dim N = ?, T = ?
+input %x : f32[N, T, 4]
+param @a.weight : f32[4, 10]
+param @b.weight : f32[10, 3]
+const @one : i64[] = 1
+const @zero : i64[] = 0
+%0 = matmul(%x, @a.weight)
+%shape = shape_of(%0)
+%length = gather(%shape, @one) {axis = 0}
+%places = range(@zero, %length, @one) : i64[T]
+%1 = cast(%places) {to = f32}
+%2 = unsqueeze(%1) {axes = [1]}
+%3 = add(%0, %2)
+%y = matmul(%3, @b.weight)
+output %y"#,
+    );
+    assert_eq!(net.free("a.weight:1"), [10]);
+    net.prunes();
+}
+
+/// The same where all of it is read.
+#[test]
+fn extents_that_are_read_stay() {
+    let net = Net::new(
+        r#"
+input %x : f32[2, 5, 4]
+param @a.weight : f32[4, 10]
+param @b.weight : f32[10, 3]
+const @last : i64[] = -1
+%0 = matmul(%x, @a.weight)
+%shape = shape_of(%0)
+%width = gather(%shape, @last) {axis = 0}
+%1 = cast(%width) {to = f32}
+%2 = div(%0, %1)
+%y = matmul(%2, @b.weight)
+output %y"#,
+    );
+    assert!(net.free("a.weight:1").is_empty());
+}

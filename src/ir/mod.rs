@@ -1,5 +1,6 @@
 //! The program: modules, values, params, the table of dims, and what is derived from them.
 mod annotate;
+mod asked;
 mod graph;
 mod module;
 mod names;

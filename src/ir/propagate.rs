@@ -1,10 +1,11 @@
 //! Propagation: every axis of every value gets a dim, every operation states its equations, and the algebra solves them.
+use super::asked::asked;
 use super::{Def, DimDef, Module, NodeId, Type, ValueId};
 use crate::diag::Diagnostic;
 use crate::dims::{Cause, Dim, Dims, Reason};
 use crate::ops::{AttrDims, Expr, Operand, Rule, RuleError, Shape, ValueType, View};
 use crate::tensor::{DType, Extent};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What an operation's rule said besides equations.
@@ -68,6 +69,8 @@ impl Facts {
 struct Propagation<'m> {
     module: &'m Module,
     extents: HashMap<Arc<str>, Extent>,
+    /// Extents that are read of a shape, where not all may be.
+    asked: HashMap<NodeId, BTreeSet<i64>>,
     facts: Facts,
 }
 
@@ -88,6 +91,7 @@ pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
     let mut p = Propagation {
         module,
         extents,
+        asked: asked(module),
         facts,
     };
     p.declare_dims()?;
@@ -275,12 +279,8 @@ impl Propagation<'_> {
                 let axes = v
                     .and_then(|v| module.value(v).ty.as_ref())
                     .and_then(|t| t.axes.as_ref());
-                axes.map(|axes| {
-                    axes.iter()
-                        .map(|e| self.extent(e))
-                        .collect::<Result<Vec<_>, _>>()
-                })
-                .transpose()
+                let all = axes.map(|axes| axes.iter().map(|e| self.extent(e)).collect());
+                all.transpose()
             })
             .collect::<Result<_, _>>()?;
         let ranked = node
@@ -314,6 +314,7 @@ impl Propagation<'_> {
                 stated: &stated,
                 cause,
                 lookup: &|name| extents.get(name).cloned(),
+                asked: self.asked.get(&id),
                 results: vec![],
                 attr_dims: vec![],
                 indices: vec![],

@@ -43,6 +43,7 @@ pub fn results(
         stated,
         cause: Cause(0),
         lookup: &|name| Some(Extent::symbol(name)),
+        asked: None,
         results: vec![],
         attr_dims: vec![],
         indices: vec![],

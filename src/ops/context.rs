@@ -2,6 +2,7 @@
 use super::{Attrs, ExprError, Op};
 use crate::dims::{Applied, Cause, Dim, Dims, Mismatch, Reason};
 use crate::tensor::{DType, Extent, Tensor, TensorError};
+use std::collections::BTreeSet;
 
 /// An operand in a dimension rule.
 #[derive(Copy, Clone)]
@@ -62,6 +63,8 @@ pub struct Rule<'a> {
     pub cause: Cause,
     /// Extents of named dims.
     pub lookup: &'a dyn Fn(&str) -> Option<Extent>,
+    /// Positions of a shape that are read, as they are written, where not all may be.
+    pub asked: Option<&'a BTreeSet<i64>>,
     /// Filled by the rule: the results.
     pub results: Vec<ValueType>,
     /// Filled by the rule: attributes that shrink with dims.
@@ -167,6 +170,7 @@ impl<'a> Rule<'a> {
             stated: self.stated,
             cause: self.cause,
             lookup: self.lookup,
+            asked: None,
             results: vec![],
             attr_dims: vec![],
             indices: vec![],

@@ -36,6 +36,8 @@ pub trait Mask {
     fn reshape(&mut self, value: Handle, axes: Vec<Expr>) -> Handle;
     /// A scalar of the element type of operand `k`.
     fn scalar(&mut self, k: usize, value: f32) -> Handle;
+    /// An integer, as a scalar.
+    fn integer(&mut self, value: i64) -> Handle;
     /// The original operation on other operands.
     fn same(&mut self, operands: &[Option<Handle>]) -> Vec<Handle>;
 }

@@ -281,6 +281,10 @@ impl Mask for Masking<'_> {
     fn scalar(&mut self, k: usize, value: f32) -> Handle {
         Handle(self.constant(k, value).0)
     }
+    fn integer(&mut self, value: i64) -> Handle {
+        let name = self.name("number");
+        Handle(self.out.add_const(&name, Tensor::scalar(value)).0)
+    }
     fn same(&mut self, operands: &[Option<Handle>]) -> Vec<Handle> {
         let module = self.module;
         let node = module.node(self.at);
