@@ -115,6 +115,8 @@ impl Forms<'_> {
             | Op::ConvInteger
             | Op::DeformConv
             | Op::Dequantize
+            | Op::Det
+            | Op::Dft
             | Op::DynamicQuantize
             | Op::EmbedLayerNorm
             | Op::Flatten
@@ -156,6 +158,7 @@ impl Forms<'_> {
             | Op::Rotary(_)
             | Op::Running(_)
             | Op::SkipNorm(_)
+            | Op::WindowFunction(_)
             | Op::Recurrent(_) => None,
         }
     }

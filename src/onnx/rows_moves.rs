@@ -20,6 +20,12 @@ const REDUCE_SUM: &[Field] = &[
 ];
 const ARG: &[Field] = &[axis(), keep(), same("select_last_index", Bool)];
 
+const WINDOW: &[Field] = &[
+    same("size", Int).at(0, 17),
+    same("periodic", On),
+    field("output_datatype", "dtype", DType),
+];
+
 /// The rows.
 pub const MOVES: &[Row] = &[
     row(
@@ -227,4 +233,19 @@ pub const MOVES: &[Row] = &[
             field("strides", "stride", Ints),
         ],
     ),
+    row("Det", "det", &[]),
+    since(
+        17,
+        "DFT",
+        "dft",
+        &[
+            field("dft_length", "length", Int).at(1, 17),
+            axis().at(2, 20),
+            same("inverse", Bool),
+            same("onesided", Bool),
+        ],
+    ),
+    since(17, "HannWindow", "hann_window", WINDOW),
+    since(17, "HammingWindow", "hamming_window", WINDOW),
+    since(17, "BlackmanWindow", "blackman_window", WINDOW),
 ];

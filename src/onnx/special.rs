@@ -37,6 +37,11 @@ pub fn complete(
         "Compress" => special_picks::compress(inputs, call)?,
         "CenterCropPad" => special_picks::crop(inputs, row, call)?,
         "MaxUnpool" => special_picks::unpool(inputs, call)?,
+        // Another axis is meant from set 20 on, where none is stated.
+        "DFT" if call.attrs.get("axis").is_none() => {
+            let axis = if opset < 20 { 1 } else { -2 };
+            call.attrs.set("axis", Attr::int(axis));
+        }
         "OneHot" => one_hot(inputs, call)?,
         "Slice" => slice(inputs, row, call)?,
         "Split" => split(inputs, row, call)?,

@@ -26,6 +26,7 @@ mod concat;
 mod conv;
 mod conv_transpose;
 mod deform_conv;
+mod det;
 mod einsum;
 mod elements;
 mod expand;
@@ -58,6 +59,7 @@ mod sample;
 mod sequence;
 mod shape_of;
 mod shuffle;
+mod signal;
 mod skip_norm;
 mod slice;
 mod softmax;
@@ -78,7 +80,7 @@ pub use mask::{Handle, Mask};
 pub use pairs::{Pairs, Place};
 pub use table::{
     Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
-    Running, SkipNorm, Softmax, Unary,
+    Running, SkipNorm, Softmax, Unary, WindowFunction,
 };
 
 use crate::tensor::{Extent, Tensor};

@@ -177,7 +177,12 @@ impl Operator for GridSample {
                     } else {
                         at
                     };
-                    let own = line.taps(line.inside(f64::from(at)), mode);
+                    // A cubic curve goes on beyond the border; only its pixels are taken from inside.
+                    let at = match mode {
+                        "cubic" => f64::from(at),
+                        _ => line.inside(f64::from(at)),
+                    };
+                    let own = line.taps(at, mode);
                     let there = || own.iter().filter_map(|(pixel, w)| Some(((*pixel)?, *w)));
                     let step = steps[axis];
                     let next = |(offset, share): &(usize, f64)| {

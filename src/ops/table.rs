@@ -92,6 +92,8 @@ operators! {
         ConvInteger qlinear_conv "conv_integer"
         DeformConv deform_conv "deform_conv"
         Dequantize quantize "dequantize"
+        Det det "det"
+        Dft signal "dft"
         DynamicQuantize quantize "dynamic_quantize"
         EmbedLayerNorm skip_norm "embed_layer_norm"
         Expand expand "expand"
@@ -137,6 +139,7 @@ operators! {
         Pool pool
         Qlinear qlinear
         SkipNorm skip_norm
+        WindowFunction signal
         Softmax softmax
         Unary unary
         Binary binary

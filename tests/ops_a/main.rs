@@ -4,6 +4,7 @@ mod common;
 mod fused;
 mod fused_values;
 mod picks;
+mod picks_values;
 mod quantized;
 mod quantized_values;
 #[allow(dead_code)] // Values only: removals are proved with masks here.
