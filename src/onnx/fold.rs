@@ -135,6 +135,9 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
         "Floor" => one(each(&Number::floor)),
         "Ceil" => one(each(&Number::ceil)),
         "Neg" => one(each(&Number::negated)),
+        "Reciprocal" => one(each(&|n| {
+            Arithmetic::Div.apply(&Number::from(1), n, x?.dtype.is_float())
+        })),
         "Abs" => one(each(&|n| match n.less(&Number::from(0)) {
             Some(true) => n.negated(),
             _ => Some(n.clone()),
