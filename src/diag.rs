@@ -67,6 +67,30 @@ pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// Where the lines of a text begin: who shows many places does not count all lines before each.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    /// The lines of a text.
+    pub fn new(text: &str) -> Lines {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines(std::iter::once(0).chain(behind).collect())
+    }
+    /// A place as text: the same as it shows itself. These are the lines of the text that it is in.
+    pub fn show(&self, place: &Place) -> String {
+        let Place::Text(source, span) = place else {
+            return place.to_string();
+        };
+        let before = self.0.partition_point(|start| *start <= span.start as usize);
+        let start = before.checked_sub(1).and_then(|i| self.0.get(i));
+        let start = start.copied().unwrap_or(0);
+        let line = source.text.get(start..).unwrap_or_default();
+        let (_, column) = line_column(line, span.start as usize - start);
+        format!("{}:{}:{column}", source.name, before.max(1))
+    }
+}
+
 /// A mistake in what the user gave: what is wrong, where, and what to do.
 ///
 /// The message is lower case, with backticks and no full stop.

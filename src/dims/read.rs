@@ -39,11 +39,11 @@ impl Dims {
         if let Some(known) = self.memo.borrow().get(&id) {
             return known.clone();
         }
-        let (cats, muls) = self.forms_of(id);
         let known = self.fact(id).extent.is_known();
         if !known || self.heavy.contains(&id) || path.contains(&id) {
             return Term::Atom(Dim::from(id));
         }
+        let (cats, muls) = self.forms_of(id);
         path.push(id);
         let flat = |term: Term, sum: bool| match (term, sum) {
             (Term::Sum(parts), true) | (Term::Product(parts), false) => parts,

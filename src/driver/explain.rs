@@ -117,7 +117,7 @@ impl Explanation<'_> {
         let mut out = format!("{} = {}\n", a.name, self.term(a.dim));
         match self.facts.dims.explain_frozen(a.dim) {
             Some((steps, reason, cause)) => {
-                let by = stated(self.module, cause);
+                let by = stated(self.module, cause, &self.module.lines());
                 let by = if by.is_empty() {
                     by
                 } else {
@@ -149,8 +149,9 @@ impl Explanation<'_> {
         out
     }
     fn steps(&self, steps: &[Step], out: &mut String) {
+        let lines = self.module.lines();
         for step in steps {
-            let stated = self.module.describe(step.cause);
+            let stated = self.module.describe(step.cause, &lines);
             let _ = writeln!(out, "  {stated}: {}", self.term(step.to));
         }
     }

@@ -1,5 +1,5 @@
 //! The module: what was written, and nothing derived.
-use crate::diag::{Diagnostic, Place, Source, Span};
+use crate::diag::{Diagnostic, Lines, Place, Source, Span};
 use crate::dims::{Cause, Conflict};
 use crate::ops::{Attrs, Expr, ExprError, Op};
 use crate::tensor::{DType, Extent, Tensor};
@@ -391,11 +391,18 @@ impl Module {
         }
     }
     /// What a cause is and where, in a few words: `` `conv` at net.tir:4:1 ``, `` `conv` (node `/conv1/Conv`) ``.
-    pub fn describe(&self, cause: Cause) -> String {
+    pub fn describe(&self, cause: Cause, lines: &Lines) -> String {
         match self.cause(cause) {
             (Place::Part(_, part), words) if part == words => words,
             (Place::Part(_, part), words) => format!("{words} ({part})"),
-            (place, words) => format!("{words} at {place}"),
+            (place, words) => format!("{words} at {}", lines.show(&place)),
+        }
+    }
+    /// The lines of the text that it was read from, if it was.
+    pub fn lines(&self) -> Lines {
+        match &self.origin {
+            Origin::Text(source) => Lines::new(&source.text),
+            Origin::File(_) => Lines::default(),
         }
     }
     /// A diagnostic for dimensions that turn out not to fit when all equations are put together.

@@ -1,5 +1,6 @@
 //! Groups: what goes together, where it is seen, and what cannot go.
 use super::standard_binding;
+use crate::diag::Lines;
 use crate::dims::{Cause, Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names, display_names};
 use crate::ops::{Op, Role, Use};
@@ -82,6 +83,7 @@ pub fn groups(module: &Module, facts: &Facts) -> Groups {
     let mut reading = Reading {
         module,
         facts,
+        lines: module.lines(),
         users: module.users(),
         atoms: HashMap::new(),
     };
@@ -162,16 +164,17 @@ fn values_in_order(module: &Module) -> Vec<ValueId> {
 }
 
 /// What of the program stated something, and where; nothing where the plan or the algebra did.
-pub fn stated(module: &Module, cause: Cause) -> String {
+pub fn stated(module: &Module, cause: Cause, lines: &Lines) -> String {
     if cause.0 as usize >= module.nodes.len() + module.values.len() {
         return String::new();
     }
-    module.describe(cause)
+    module.describe(cause, lines)
 }
 
 struct Reading<'m> {
     module: &'m Module,
     facts: &'m Facts,
+    lines: Lines,
     users: Vec<Vec<(NodeId, usize)>>,
     /// Atoms by class of an axis.
     atoms: HashMap<Dim, Arc<Vec<Dim>>>,
@@ -187,7 +190,7 @@ impl Reading<'_> {
     fn frozen(&self, atom: Dim, axis: (ValueId, usize)) -> Option<Frozen> {
         let extent = self.facts.dims.extent(atom);
         let (reason, stated) = match self.facts.dims.frozen(atom) {
-            Some((reason, cause)) => (reason, stated(self.module, cause)),
+            Some((reason, cause)) => (reason, stated(self.module, cause, &self.lines)),
             None if extent.known() == Some(1) => (Reason::SinglePosition, String::new()),
             None => return None,
         };
