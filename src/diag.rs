@@ -82,7 +82,9 @@ impl Lines {
         let Place::Text(source, span) = place else {
             return place.to_string();
         };
-        let before = self.0.partition_point(|start| *start <= span.start as usize);
+        let before = self
+            .0
+            .partition_point(|start| *start <= span.start as usize);
         let start = before.checked_sub(1).and_then(|i| self.0.get(i));
         let start = start.copied().unwrap_or(0);
         let line = source.text.get(start..).unwrap_or_default();

@@ -133,6 +133,14 @@ fn verified(lock: &Lock) -> String {
             v.cuts.join("`, `")
         );
     }
+    if let (Some(budget), Some([run, left_out])) = (v.budget, v.operations) {
+        let _ = writeln!(
+            out,
+            "  {run} of {} operations were run within the budget of {} multiply-accumulates; random values stand for what the others give",
+            run + left_out,
+            short(budget)
+        );
+    }
     if v.skipped > 0 {
         let _ = writeln!(out, "  {} values could not be compared", v.skipped);
     }

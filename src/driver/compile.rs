@@ -238,6 +238,7 @@ fn verification(plan: &Plan) -> Verification {
             .map(|(name, all)| (name.clone(), all.get_ref().clone()))
             .collect(),
         seed: plan.select.seed,
+        budget: plan.budget(),
     }
 }
 

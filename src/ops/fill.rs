@@ -138,7 +138,8 @@ impl Operator for OneHot {
             return wrong("there are not two values, or the result has other axes");
         }
         let (size, depth) = (dtype.size(), shape[axis]);
-        let (off, on) = values.bytes().split_at(size);
+        let values = values.bytes();
+        let (off, on) = values.split_at(size);
         let mut out = off.repeat(shape.iter().product());
         let step = strides(shape)[axis];
         let indices = match indices.dtype.is_float() {

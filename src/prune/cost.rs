@@ -49,7 +49,7 @@ pub fn cost(module: &Module, facts: &Facts, convention: Convention) -> Cost {
         Convention::TorchPruning => statistics_and_constants(module, facts),
     };
     for (v, tensor) in module.tensors() {
-        bytes += tensor.bytes().len() as u64;
+        bytes += tensor.byte_len() as u64;
         let is_param = matches!(module.value(v).def, Def::Param(_));
         let quantized = is_param && matches!(tensor.dtype, DType::I8 | DType::U8);
         if (tensor.dtype.is_float() || quantized) && !uncounted.contains(&v) {

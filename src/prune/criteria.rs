@@ -66,7 +66,7 @@ pub(super) fn entries(group: &Group) -> impl Iterator<Item = &ParamAxis> {
 }
 
 impl Sums {
-    /// Reads every param once, several at a time; pages of mapped files are given back.
+    /// Reads every param once, several at a time, a block at a time; pages of mapped files are given back.
     pub fn new(module: &Module, groups: &[&Group], p: f64) -> Sums {
         let mut wanted: HashMap<ValueId, Vec<usize>> = HashMap::new();
         for axis in groups.iter().flat_map(|g| entries(g)) {
@@ -220,36 +220,42 @@ fn sums_of(tensor: &Tensor, axes: &[usize], power: impl Fn(f32) -> f64 + Copy) -
     let last = axes.iter().copied().max().unwrap_or(0);
     // Behind the last wanted axis everything adds up.
     let inner: usize = tensor.shape[last + 1..].iter().product();
-    let Ok(values) = tensor.to_f32() else {
-        return sums;
-    };
     let n = tensor.shape[last].max(1);
     let mut row = vec![0.0; n];
-    for (r, block) in values.chunks((n * inner).max(1)).enumerate() {
-        if inner == 1 {
-            row.iter_mut()
-                .zip(block)
-                .for_each(|(sum, x)| *sum = power(*x));
-        } else {
-            for (sum, run) in row.iter_mut().zip(block.chunks(inner.max(1))) {
-                *sum = total(run.iter().map(|x| power(*x)));
-            }
-        }
-        let whole = match axes.len() {
-            1 => 0.0,
-            _ => total(row.iter().copied()),
+    // How many positions of rows were read.
+    let mut at = 0;
+    for block in tensor.blocks(if inner == 1 { n } else { inner }) {
+        let Ok(values) = block.to_f32() else {
+            return sums;
         };
-        for (axis, sums) in axes.iter().zip(&mut sums) {
-            if *axis == last {
-                sums.iter_mut().zip(&row).for_each(|(s, r)| *s += r);
-                continue;
+        for run in values.chunks(if inner == 1 { n } else { inner.max(1) }) {
+            if inner == 1 {
+                let powers = row.iter_mut().zip(run);
+                powers.for_each(|(sum, x)| *sum = power(*x));
+                at += n;
+            } else {
+                row[at % n] = total(run.iter().map(|x| power(*x)));
+                at += 1;
+                if at % n > 0 {
+                    continue;
+                }
             }
-            // The position along an earlier axis, counted from the rows before.
-            let step: usize = tensor.shape[axis + 1..last].iter().product();
-            sums[r / step % tensor.shape[*axis]] += whole;
+            let whole = match axes.len() {
+                1 => 0.0,
+                _ => total(row.iter().copied()),
+            };
+            for (axis, sums) in axes.iter().zip(&mut sums) {
+                if *axis == last {
+                    sums.iter_mut().zip(&row).for_each(|(s, r)| *s += r);
+                    continue;
+                }
+                // The position along an earlier axis, counted from the rows before.
+                let step: usize = tensor.shape[axis + 1..last].iter().product();
+                sums[(at / n - 1) / step % tensor.shape[*axis]] += whole;
+            }
         }
+        block.release();
     }
-    tensor.release();
     sums
 }
 

@@ -71,6 +71,12 @@ pub struct VerifiedRecord {
     /// What decided the inputs.
     #[serde(default)]
     pub seed: u64,
+    /// How many multiply-accumulates were to be spent at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
+    /// How many operations were run, and how many were not as the budget did not pay for them, over all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<[usize; 2]>,
     /// The largest difference.
     pub error: f64,
     /// The value in which it was.
@@ -154,7 +160,7 @@ pub fn hash(module: &Module) -> String {
     for (name, tensor) in all {
         word(name.as_bytes());
         word(format!("{tensor:?}").as_bytes());
-        word(tensor.bytes());
+        word(&tensor.bytes());
         tensor.release();
     }
     hasher.finalize().to_hex().to_string()
@@ -208,6 +214,8 @@ impl Lock {
             verified: verified.map(|(v, asked)| VerifiedRecord {
                 tolerance: asked.tolerance,
                 seed: asked.seed,
+                budget: asked.budget,
+                operations: asked.budget.map(|_| [v.operations, v.left_out]),
                 error: v.worst,
                 value: v.worst_value.clone(),
                 compared: v.compared,
@@ -287,6 +295,7 @@ impl Lock {
             tolerance: verified.tolerance,
             extents,
             seed: verified.seed,
+            budget: verified.budget,
         }
     }
     /// Freezes again what was protected, and says what was removed. A lock that was made for another model is refused.

@@ -190,10 +190,12 @@ pub fn by_hand(
             let wrong = plan.wrong(at, format!("all of `{pattern}` is frozen"));
             let why = axes.iter().find_map(|d| facts.dims.explain_frozen(*d));
             return Err(match why {
-                Some((_, reason, cause)) => wrong.help(match stated(module, cause, &module.lines()) {
-                    by if by.is_empty() => format!("the reason is: {reason}"),
-                    by => format!("the reason is: {reason}, by {by}"),
-                }),
+                Some((_, reason, cause)) => {
+                    wrong.help(match stated(module, cause, &module.lines()) {
+                        by if by.is_empty() => format!("the reason is: {reason}"),
+                        by => format!("the reason is: {reason}, by {by}"),
+                    })
+                }
                 None => wrong,
             });
         }

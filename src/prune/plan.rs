@@ -136,6 +136,7 @@ pub struct Constraints {
 pub struct VerifyPlan {
     /// The largest difference that passes, relative to the largest magnitude of a value.
     pub tolerance: Option<Spanned<f64>>,
+    budget: Option<Spanned<toml::Value>>,
     /// What run-time symbols are bound to, in the first run and the second.
     pub extents: BTreeMap<String, Spanned<Vec<i64>>>,
 }
@@ -171,6 +172,11 @@ impl Plan {
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(1)
             .max(1)
+    }
+
+    /// How many multiply-accumulates verification may spend.
+    pub fn budget(&self) -> Option<u64> {
+        amount(self.verify.budget.as_ref()?.get_ref())
     }
 
     fn check(&self) -> Result<(), Diagnostic> {
@@ -286,6 +292,16 @@ impl Plan {
             );
             return Err(self.wrong(tolerance.span(), message));
         }
+        if let Some(budget) = &self.verify.budget
+            && self.budget().is_none()
+        {
+            let message = format!(
+                "`budget` is {}, and not a number of multiply-accumulates from 1 on",
+                budget.get_ref()
+            );
+            let help = "it is written as `20e9` or `\"20 G\"`";
+            return Err(self.wrong(budget.span(), message).help(help));
+        }
         for (name, bound) in &self.verify.extents {
             let all = bound.get_ref();
             if !(1..=2).contains(&all.len()) || all.iter().any(|n| *n < 1) {
@@ -296,6 +312,30 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// A number from 1 on, or one before `k`, `M`, `G` or `T`.
+fn amount(value: &toml::Value) -> Option<u64> {
+    let number = match value {
+        toml::Value::Integer(n) => *n as f64,
+        toml::Value::Float(x) => *x,
+        toml::Value::String(text) => {
+            let text = text.trim();
+            let unit = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e');
+            let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+            let unit = match unit {
+                "" => 1.0,
+                "k" => 1e3,
+                "M" => 1e6,
+                "G" => 1e9,
+                "T" => 1e12,
+                _ => return None,
+            };
+            number.trim().parse::<f64>().ok()? * unit
+        }
+        _ => return None,
+    };
+    (1.0..=1e18).contains(&number).then_some(number as u64)
 }
 
 /// What the TOML reader says, in our words, with the nearest name where one is unknown.

@@ -214,7 +214,7 @@ impl Reading<'_> {
         for id in self.nodes.get(&atom).cloned().unwrap_or_default() {
             if !self.stays(id, atom, by) {
                 let cause = self.module.node_cause(id);
-                let who = self.module.describe(cause);
+                let who = self.module.describe(cause, &self.module.lines());
                 return Some(format!("positions of {rows} meet in {who}"));
             }
         }

@@ -3,13 +3,13 @@ use super::keep::{Keep, Picks};
 use crate::diag::Diagnostic;
 use crate::ir::{Def, DimDef, Facts, Module, ValueId, annotate, atom_names};
 use crate::tensor::{Pick, Tensor};
-use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// The module without the positions that `keep` leaves out.
 ///
 /// The result is annotated: its types and extent attributes are terms over the table of dims, where the new extents
-/// stand. Constants that hold positions along an axis are renumbered.
+/// stand. Constants that hold positions along an axis are renumbered. Elements are not gathered before they are asked
+/// for, so that no more of them are held at a time than whoever writes them holds.
 pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Diagnostic> {
     let mut out = annotate(module, facts);
     let names = atom_names(module, facts);
@@ -31,11 +31,10 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
             None => Some(vec![]),
         })
         .collect();
-    let values = out.values.par_iter_mut().enumerate();
-    values.try_for_each(|(i, value)| {
+    for (i, value) in out.values.iter_mut().enumerate() {
         let v = ValueId(i as u32);
         let (Def::Param(tensor) | Def::Const(tensor)) = &mut value.def else {
-            return Ok(());
+            continue;
         };
         let wrong = |why: String| {
             let place = module.place(value.span, &format!("value `{}`", value.name));
@@ -45,16 +44,14 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
         let kept =
             kept.ok_or_else(|| wrong("the positions of an axis go by a dim that it lacks".into()))?;
         if kept.iter().any(|pick| **pick != Pick::All) {
-            let whole = tensor.clone();
-            *tensor = whole.pick(kept).map_err(|e| wrong(e.to_string()))?;
-            whole.release();
+            let chosen = tensor.choose(kept.clone());
+            *tensor = chosen.ok_or_else(|| wrong("positions are kept that it lacks".into()))?;
         }
         if let Some((all, kept)) = indexed.get(&v) {
             let new = renumbered(tensor, kept, *all);
             *tensor = new.ok_or_else(|| wrong("it counts a removed position".into()))?;
         }
-        Ok(())
-    })?;
+    }
     Ok(out)
 }
 

@@ -91,7 +91,9 @@ fn moved(node: &Node) -> Option<ValueId> {
 }
 
 fn worth_cloning(tensor: &Tensor) -> bool {
-    tensor.dtype.is_integer() || tensor.uniform_axes().contains(&true)
+    let worth = tensor.dtype.is_integer() || tensor.uniform_axes().contains(&true);
+    tensor.release();
+    worth
 }
 
 /// Names that no value has yet.

@@ -1,11 +1,12 @@
 //! The proof: the pruned program, as it was written, against the masked original, value by value.
 use super::inputs::{Binding, bindings, random_inputs, random_like};
 use super::keep::Picks;
+use super::sample::{Share, sample};
 use super::{Keep, Masked, Run, RunError, Runner, masked};
 use crate::diag::Diagnostic;
 use crate::ir::{Facts, Module, NodeId, ValueId, propagate};
 use crate::tensor::{Tensor, difference};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// What a verification is asked for.
 #[derive(Clone, Debug)]
@@ -15,8 +16,10 @@ pub struct Verification {
     /// What to bind run-time symbols to, in turn; where nothing is stated, batches are 1 and 3, others 16 and 23, or
     /// more where the model needs more.
     pub extents: BTreeMap<String, Vec<i64>>,
-    /// Decides the inputs.
+    /// Decides the inputs, and what a budget pays for.
     pub seed: u64,
+    /// How many multiply-accumulates of the original are spent, over all runs; none: as many as it has.
+    pub budget: Option<u64>,
 }
 
 impl Default for Verification {
@@ -25,6 +28,7 @@ impl Default for Verification {
             tolerance: 1e-5,
             extents: BTreeMap::new(),
             seed: 0,
+            budget: None,
         }
     }
 }
@@ -42,6 +46,10 @@ pub struct Verified {
     pub skipped: usize,
     /// Operations that cannot be run: what goes in was compared, what comes out was replaced by the same in both.
     pub cuts: Vec<String>,
+    /// How many operations were run, over all runs.
+    pub operations: usize,
+    /// How many were not, as the budget did not pay for them.
+    pub left_out: usize,
     /// What the run-time symbols were bound to in each run.
     pub runs: Vec<Binding>,
     /// By how much inputs were scaled down, as the original was not finite on larger ones (1: they were not).
@@ -185,12 +193,14 @@ impl Comparison<'_> {
             scale: 1.0,
             ..Verified::default()
         };
-        for tries in bindings(self.original, self.facts, &self.asked.extents) {
+        let runs = bindings(self.original, self.facts, &self.asked.extents);
+        let budget = self.asked.budget.map(|all| all / runs.len().max(1) as u64);
+        for tries in runs {
             let mut unfit = String::new();
             let mut passed = false;
             'tries: for binding in &tries {
                 for scale in [1.0, 0.1, 0.01] {
-                    match self.once(binding, scale, &mut verified)? {
+                    match self.once(binding, scale, budget, &mut verified)? {
                         Outcome::Passed => {
                             verified.runs.push(binding.clone());
                             verified.scale = verified.scale.min(scale);
@@ -215,6 +225,7 @@ impl Comparison<'_> {
         &self,
         binding: &Binding,
         scale: f64,
+        budget: Option<u64>,
         verified: &mut Verified,
     ) -> Result<Outcome, VerifyError> {
         let inputs = match random_inputs(
@@ -235,7 +246,18 @@ impl Comparison<'_> {
         let mut right = start(self.pruned, self.of_pruned).map_err(VerifyError::Run)?;
         let mut record = Verified::default();
         let mut unknown: HashSet<ValueId> = HashSet::new();
+        // The runs are not alike in what they leave out.
+        let seed = self.asked.seed.wrapping_add(verified.runs.len() as u64);
+        let shares = sample(self.original, self.facts, binding, budget, seed);
         for (i, node) in self.original.nodes.iter().enumerate() {
+            if shares[i] != Share::Run {
+                record.left_out += 1;
+                if shares[i] == Share::Replaced {
+                    self.cut(i, &mut *left, &mut *right, &mut unknown);
+                }
+                continue;
+            }
+            record.operations += 1;
             if node.operands.iter().flatten().any(|v| unknown.contains(v)) {
                 unknown.extend(node.results.iter().flatten());
                 record.skipped += node.results.iter().flatten().count();
@@ -265,6 +287,8 @@ impl Comparison<'_> {
         }
         verified.compared += record.compared;
         verified.skipped += record.skipped;
+        verified.operations += record.operations;
+        verified.left_out += record.left_out;
         verified.cuts = record.cuts;
         Ok(Outcome::Passed)
     }
@@ -300,7 +324,7 @@ impl Comparison<'_> {
             })?;
             let error = difference(&found, &expected);
             if error > self.asked.tolerance {
-                if has_nan(&expected) {
+                if expected.has_nan() {
                     let why = format!("`{name}` is not a number in the original");
                     return Ok(Some(Outcome::Unfit(why)));
                 }
@@ -336,7 +360,7 @@ impl Comparison<'_> {
         inside.then(|| whole.pick(&kept).ok()).flatten()
     }
 
-    /// Goes on behind an operation that cannot be run, with the same random results in both.
+    /// Goes on behind an operation that cannot be run, or is not, with the same random results in both.
     fn cut(
         &self,
         i: usize,
@@ -372,75 +396,4 @@ impl Comparison<'_> {
             }
         }
     }
-}
-
-fn has_nan(tensor: &Tensor) -> bool {
-    tensor.dtype.is_float() && tensor.to_f64().iter().any(|x| x.is_nan())
-}
-
-/// Compares two programs by their outputs alone, matched by name.
-pub fn verify_outputs(
-    original: &Module,
-    facts: &Facts,
-    other: &Module,
-    runner: &dyn Runner,
-    asked: &Verification,
-) -> Result<Verified, VerifyError> {
-    let of_other = propagate(other).map_err(VerifyError::Module)?;
-    let names: HashMap<&str, usize> = (other.outputs.iter().enumerate())
-        .map(|(k, (v, _))| (&*other.value(*v).name, k))
-        .collect();
-    let mut verified = Verified {
-        scale: 1.0,
-        outputs_only: true,
-        ..Verified::default()
-    };
-    for tries in bindings(original, facts, &asked.extents) {
-        let mut unfit = String::new();
-        let mut found = None;
-        for binding in &tries {
-            let inputs = random_inputs(original, facts, binding, 1.0, asked.seed);
-            let ran = inputs.and_then(|inputs| {
-                let ran = runner
-                    .run(original, facts, &inputs)
-                    .map_err(|e| e.to_string())?;
-                Ok((inputs, ran))
-            });
-            match ran {
-                Ok((inputs, ran)) => {
-                    found = Some((binding, inputs, ran));
-                    break;
-                }
-                Err(why) => unfit = why,
-            }
-        }
-        let Some((binding, inputs, expected)) = found else {
-            return Err(VerifyError::Inputs(unfit));
-        };
-        let got = runner
-            .run(other, &of_other, &inputs)
-            .map_err(VerifyError::Run)?;
-        for ((v, _), expected) in original.outputs.iter().zip(&expected) {
-            let name = &original.value(*v).name;
-            let Some(got) = names.get(&**name).and_then(|k| got.get(*k)) else {
-                let message = format!("the other model has no output `{name}`");
-                return Err(VerifyError::Structure(message));
-            };
-            let error = difference(got, expected);
-            if error > asked.tolerance {
-                return Err(VerifyError::Differs {
-                    value: name.to_string(),
-                    op: "output".into(),
-                    error,
-                    tolerance: asked.tolerance,
-                });
-            }
-            verified.compared += 1;
-            if error >= verified.worst {
-                (verified.worst, verified.worst_value) = (error, name.to_string());
-            }
-        }
-        verified.runs.push(binding.clone());
-    }
-    Ok(verified)
 }

@@ -194,7 +194,8 @@ fn flatten<'a, 's>(
 /// The text of a constant's elements.
 pub fn text(tensor: &Tensor) -> String {
     fn all<T: Element>(tensor: &Tensor, text: impl Fn(T) -> String) -> Vec<String> {
-        let bytes = tensor.bytes().chunks_exact(tensor.dtype.size());
+        let bytes = tensor.bytes();
+        let bytes = bytes.chunks_exact(tensor.dtype.size());
         bytes.map(|b| text(T::read(b))).collect()
     }
     let elements = match tensor.dtype {

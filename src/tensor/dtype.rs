@@ -1,6 +1,7 @@
 //! Element types, and conversion between them.
 use super::Tensor;
 use bytes::Bytes;
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use std::borrow::Cow;
 
@@ -167,11 +168,30 @@ pub(super) fn convert<U>(
     }
 }
 
+/// Every element as f32.
+pub(super) fn floats(t: &Tensor) -> Vec<f32> {
+    // Weights are often of these two, and by way of f64 it takes several times as long.
+    match t.dtype {
+        DType::BF16 => (t.bytes().chunks_exact(2))
+            .map(|b| f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16))
+            .collect(),
+        DType::F16 => match t.view::<f16>() {
+            Some(view) => {
+                let mut out = vec![0.0; view.len()];
+                view.convert_to_f32_slice(&mut out);
+                out
+            }
+            None => vec![],
+        },
+        _ => convert(t, |x| x as f32, |n| n as f32),
+    }
+}
+
 /// The bytes of a tensor's elements in another type.
 pub(super) fn cast_bytes(t: &Tensor, to: DType) -> Bytes {
     match to {
         DType::F64 => into_bytes(convert(t, |x| x, |n| n as f64)),
-        DType::F32 => into_bytes(convert(t, |x| x as f32, |n| n as f32)),
+        DType::F32 => into_bytes(floats(t)),
         DType::F16 => into_bytes(convert(
             t,
             |x| f16::from_f32(x as f32),

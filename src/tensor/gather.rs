@@ -1,7 +1,8 @@
 //! Keeping some positions of some axes: the shrink's inner loop.
-use super::{Tensor, TensorError};
+use super::{Chosen, Data, Tensor, TensorError};
 use std::borrow::Borrow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Which positions of an axis stay, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,22 @@ impl Tensor {
             None => self.pick_rows(picks),
         }
     }
+    /// The same, gathered each time that the elements are asked for: nothing is held but what they are picked from. None
+    /// where a position is not there.
+    pub fn choose(&self, picks: Vec<Arc<Pick>>) -> Option<Tensor> {
+        let mut each = self.shape.iter().zip(&picks);
+        if picks.len() != self.shape.len() || !each.all(|(n, pick)| pick.fits(*n, &self.shape)) {
+            return None;
+        }
+        let counts = self.shape.iter().zip(&picks);
+        let shape = counts.map(|(n, pick)| pick.count().unwrap_or(*n)).collect();
+        let whole = self.clone();
+        Some(Tensor {
+            dtype: self.dtype,
+            shape,
+            data: Data::Chosen(Arc::new(Chosen { whole, picks })),
+        })
+    }
     fn gather_slices(&self, keep: &[Option<&[usize]>]) -> Result<Tensor, TensorError> {
         let shape: Vec<usize> = self
             .shape
@@ -94,10 +111,11 @@ impl Tensor {
             self.shape.get(last).copied().unwrap_or(1),
         );
         let pitch = self.shape.get(last).copied().unwrap_or(1) * inner;
+        let bytes = self.bytes();
         self.rows(keep, 0, last, 0, &mut |row| {
             let at = row * pitch;
             for run in &runs {
-                if let Some(bytes) = self.data.get(at + run.start * inner..at + run.end * inner) {
+                if let Some(bytes) = bytes.get(at + run.start * inner..at + run.end * inner) {
                     out.extend_from_slice(bytes);
                 }
             }
@@ -128,7 +146,8 @@ impl Tensor {
         let size = self.dtype.size();
         let mut out = vec![0; shape.iter().product::<usize>() * size];
         let copy = Copy {
-            from: self,
+            from: &self.bytes(),
+            shape: &self.shape,
             picks: &picks,
             order: &[alone, rows].concat(),
             steps: [steps(&self.shape, size), steps(&shape, size)],
@@ -182,7 +201,8 @@ fn steps(shape: &[usize], size: usize) -> Vec<usize> {
 
 /// A copy of picked positions, one axis within another.
 struct Copy<'a> {
-    from: &'a Tensor,
+    from: &'a [u8],
+    shape: &'a [usize],
     picks: &'a [&'a Pick],
     /// The axes, each after the one that has a say in it.
     order: &'a [usize],
@@ -196,7 +216,7 @@ impl Copy<'_> {
     /// Goes along the axes of the order from `depth` on; `at` is where the tensor is read along those before.
     fn axis(&self, depth: usize, [from, to]: [usize; 2], at: &mut Vec<usize>, out: &mut [u8]) {
         let Some(axis) = self.order.get(depth).copied() else {
-            let run = self.from.data.get(from..from + self.run);
+            let run = self.from.get(from..from + self.run);
             if let (Some(run), Some(out)) = (run, out.get_mut(to..to + self.run)) {
                 out.copy_from_slice(run);
             }
@@ -212,7 +232,7 @@ impl Copy<'_> {
             self.axis(depth + 1, [from, to + new * self.steps[1][axis]], at, out);
         };
         match self.picks[axis] {
-            Pick::All => (0..self.from.shape[axis]).for_each(|i| go(i, i)),
+            Pick::All => (0..self.shape[axis]).for_each(|i| go(i, i)),
             Pick::Some(kept) => kept.iter().enumerate().for_each(|(new, old)| go(new, *old)),
             Pick::Rows { .. } => {
                 let row = row.unwrap_or_default().iter().enumerate();

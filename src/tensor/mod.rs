@@ -14,6 +14,10 @@ pub use random::Random;
 
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 4 << 20;
 
 /// What a tensor cannot be made or read as.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,14 +42,33 @@ pub enum TensorError {
     },
 }
 
-/// A dense row-major tensor; its bytes are owned, or a range of a mapped file. Cheap to clone.
-#[derive(Clone, PartialEq)]
+/// A dense row-major tensor; its bytes are owned, a range of a mapped file, or chosen from those of another tensor each
+/// time they are asked for. Cheap to clone.
+#[derive(Clone)]
 pub struct Tensor {
     /// Element type.
     pub dtype: DType,
     /// Extents.
     pub shape: Vec<usize>,
-    data: Bytes,
+    data: Data,
+}
+
+#[derive(Clone)]
+enum Data {
+    Here(Bytes),
+    Chosen(Arc<Chosen>),
+}
+
+/// The bytes at the picked positions of each axis of a tensor, which are there.
+struct Chosen {
+    whole: Tensor,
+    picks: Vec<Arc<Pick>>,
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Tensor) -> bool {
+        self.dtype == other.dtype && self.shape == other.shape && self.bytes() == other.bytes()
+    }
 }
 
 impl std::fmt::Debug for Tensor {
@@ -70,7 +93,7 @@ impl Tensor {
         Ok(Tensor {
             dtype,
             shape: shape.to_vec(),
-            data,
+            data: Data::Here(data),
         })
     }
     /// A tensor of elements.
@@ -90,16 +113,31 @@ impl Tensor {
         Tensor {
             dtype: T::DTYPE,
             shape: vec![],
-            data: dtype::into_bytes(vec![value]),
+            data: Data::Here(dtype::into_bytes(vec![value])),
         }
     }
     /// The bytes, little endian.
-    pub fn bytes(&self) -> &Bytes {
-        &self.data
+    pub fn bytes(&self) -> Cow<'_, Bytes> {
+        match &self.data {
+            Data::Here(bytes) => Cow::Borrowed(bytes),
+            Data::Chosen(chosen) => {
+                let picked = chosen.whole.pick(&chosen.picks);
+                chosen.whole.release();
+                // All positions are there, so that there is no other case.
+                Cow::Owned(picked.map_or(Bytes::new(), |t| t.bytes().into_owned()))
+            }
+        }
+    }
+    /// How many bytes there are.
+    pub fn byte_len(&self) -> usize {
+        self.len() * self.dtype.size()
     }
     /// Says that the elements are not needed for now: where they lie in a mapped file, its pages may go.
     pub fn release(&self) {
-        mapped::release(&self.data);
+        match &self.data {
+            Data::Here(bytes) => mapped::release(bytes),
+            Data::Chosen(chosen) => chosen.whole.release(),
+        }
     }
     /// The number of elements.
     pub fn len(&self) -> usize {
@@ -111,14 +149,17 @@ impl Tensor {
     }
     /// The elements, if they are of type `T`; copied only where they are not aligned.
     pub fn view<T: Element>(&self) -> Option<Cow<'_, [T]>> {
-        (self.dtype == T::DTYPE).then(|| dtype::from_bytes(&self.data))
+        (self.dtype == T::DTYPE).then(|| match self.bytes() {
+            Cow::Borrowed(bytes) => dtype::from_bytes(bytes),
+            Cow::Owned(bytes) => Cow::Owned(dtype::from_bytes(&bytes).into_owned()),
+        })
     }
     /// The elements as f32, converted from whatever they are.
     pub fn to_f32(&self) -> Result<Cow<'_, [f32]>, TensorError> {
         if let Some(view) = self.view::<f32>() {
             return Ok(view);
         }
-        Ok(Cow::Owned(dtype::convert(self, |x| x as f32, |n| n as f32)))
+        Ok(Cow::Owned(dtype::floats(self)))
     }
     /// The elements as f64, converted from whatever they are.
     pub fn to_f64(&self) -> Vec<f64> {
@@ -137,13 +178,13 @@ impl Tensor {
     /// The elements converted to another type, as C converts; floats to f16 and bf16 round to nearest even.
     pub fn cast(&self, dtype: DType) -> Result<Tensor, TensorError> {
         if self.dtype == dtype {
-            return Ok(self.clone());
+            return Tensor::new(dtype, &self.shape, self.bytes().into_owned());
         }
         Tensor::new(dtype, &self.shape, dtype::cast_bytes(self, dtype))
     }
     /// The same elements under another shape.
     pub fn reshape(&self, shape: &[usize]) -> Result<Tensor, TensorError> {
-        Tensor::new(self.dtype, shape, self.data.clone())
+        Tensor::new(self.dtype, shape, self.bytes().into_owned())
     }
     /// Whether every float is finite.
     pub fn is_finite(&self) -> bool {
@@ -155,20 +196,36 @@ impl Tensor {
             _ => true,
         }
     }
+    /// The elements in tensors of one axis, whole rows of `row` elements together, a few MiB at a time: who releases each
+    /// after use holds no more than that of a mapped file.
+    pub fn blocks(&self, row: usize) -> impl Iterator<Item = Tensor> + use<> {
+        let (dtype, bytes) = (self.dtype, self.bytes().into_owned());
+        let row = row.max(1) * dtype.size();
+        let step = (BLOCK / row).max(1) * row;
+        let starts = (0..bytes.len()).step_by(step);
+        starts.map(move |at| {
+            let data = bytes.slice(at..bytes.len().min(at + step));
+            Tensor {
+                dtype,
+                shape: vec![data.len() / dtype.size()],
+                data: Data::Here(data),
+            }
+        })
+    }
     /// Whether some element is not a number.
     pub fn has_nan(&self) -> bool {
-        match (self.dtype, self.view::<f32>()) {
-            // No early end: the loop over all of a block becomes vector code.
-            (_, Some(all)) => all
-                .chunks(4096)
-                .any(|block| block.iter().fold(false, |nan, x| nan | x.is_nan())),
-            (d, None) if d.is_float() => self.to_f64().iter().any(|x| x.is_nan()),
-            _ => false,
-        }
+        // No early end inside: the loop over all of a few becomes vector code.
+        let some = |few: &[f32]| few.iter().fold(false, |nan, x| nan | x.is_nan());
+        self.dtype.is_float()
+            && self.blocks(1).any(|block| {
+                let found = block.to_f32().is_ok_and(|x| x.chunks(4096).any(some));
+                block.release();
+                found
+            })
     }
     /// Per axis, whether all positions hold the same (and there is more than one).
     pub fn uniform_axes(&self) -> Vec<bool> {
-        let size = self.dtype.size();
+        let (size, bytes) = (self.dtype.size(), self.bytes());
         (0..self.shape.len())
             .map(|axis| {
                 let (n, inner) = (
@@ -177,8 +234,7 @@ impl Tensor {
                 );
                 n > 1
                     && inner > 0
-                    && self
-                        .data
+                    && bytes
                         .chunks(n * inner)
                         .all(|rows| rows[inner..] == rows[..(n - 1) * inner])
             })

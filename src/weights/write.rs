@@ -16,10 +16,13 @@ impl View for Stored<'_> {
         &self.0.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(self.0.bytes())
+        match self.0.bytes() {
+            Cow::Borrowed(bytes) => Cow::Borrowed(bytes),
+            Cow::Owned(bytes) => Cow::Owned(bytes.into()),
+        }
     }
     fn data_len(&self) -> usize {
-        self.0.bytes().len()
+        self.0.byte_len()
     }
 }
 

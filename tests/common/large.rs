@@ -113,7 +113,7 @@ impl Decoder {
             (head as f64).powf(-0.5)
         ));
         t.line("input %ids : i64[N, T]".into());
-        t.line("input %positions : i64[T]".into());
+        t.line("input %positions : i64[1, T]".into());
         t.line(format!("input %mask : {ty}[N, 1, T, T]"));
         t.line("%x = gather(@model.embed_tokens.weight, %ids) {axis = 0}".into());
         t.line("%turn_cos = gather(@cos, %positions) {axis = 0}".into());

@@ -160,7 +160,7 @@ fn elements(proto: &TensorProto, files: &Files) -> Result<Tensor, String> {
                 &[proto.int32_data.len()],
                 proto.int32_data.iter().map(|n| *n as u16).collect(),
             );
-            bits.and_then(|bits| Tensor::new(dtype, &shape, bits.bytes().clone()))
+            bits.and_then(|bits| Tensor::new(dtype, &shape, bits.bytes().into_owned()))
         }
         DType::I8 | DType::U8 | DType::Bool => {
             let bytes: Vec<u8> = proto.int32_data.iter().map(|n| *n as u8).collect();

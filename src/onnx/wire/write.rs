@@ -1,7 +1,6 @@
 //! Writing ONNX files: the graph is encoded without its weights, which are streamed into their places.
 use super::proto::{ModelProto, StringStringEntryProto, TensorProto};
 use crate::tensor::{DType, Tensor};
-use bytes::Bytes;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use std::fs::File;
@@ -52,7 +51,7 @@ fn header(name: &str, tensor: &Tensor) -> TensorProto {
 /// A tensor message with its bytes in it.
 pub fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
     TensorProto {
-        raw_data: Some(tensor.bytes().clone()),
+        raw_data: Some(tensor.bytes().into_owned()),
         ..header(name, tensor)
     }
 }
@@ -72,7 +71,7 @@ pub fn write(
     weights: &[Initializer<'_>],
     external: &Path,
 ) -> std::io::Result<()> {
-    let total: u64 = weights.iter().map(|w| w.tensor.bytes().len() as u64).sum();
+    let total: u64 = weights.iter().map(|w| w.tensor.byte_len() as u64).sum();
     let beside = total > MOST;
     let mut data = if beside {
         Some(BufWriter::new(File::create(external)?))
@@ -82,12 +81,12 @@ pub fn write(
     let (mut heads, mut at) = (vec![], 0u64);
     for weight in weights {
         let mut head = header(weight.name, weight.tensor);
-        let bytes = weight.tensor.bytes();
+        let length = weight.tensor.byte_len() as u64;
         if let Some(data) = &mut data {
             let offset = at.div_ceil(ALIGN) * ALIGN;
             data.write_all(&vec![0; (offset - at) as usize])?;
-            data.write_all(bytes)?;
-            at = offset + bytes.len() as u64;
+            data.write_all(&weight.tensor.bytes())?;
+            at = offset + length;
             let entry = |key: &str, value: String| StringStringEntryProto {
                 key: Some(key.into()),
                 value: Some(value),
@@ -100,7 +99,7 @@ pub fn write(
             head.external_data = vec![
                 entry("location", location),
                 entry("offset", offset.to_string()),
-                entry("length", bytes.len().to_string()),
+                entry("length", length.to_string()),
             ];
             head.data_location = Some(1);
         }
@@ -113,7 +112,7 @@ pub fn write(
         if beside {
             0
         } else {
-            field_len(9, w.tensor.bytes().len() as u64)
+            field_len(9, w.tensor.byte_len() as u64)
         }
     };
     let mut rest = model.clone();
@@ -138,9 +137,8 @@ pub fn write(
         key(&mut out, 5, head.len() as u64 + raw(weight))?;
         out.write_all(head)?;
         if !beside {
-            let bytes: &Bytes = weight.tensor.bytes();
-            key(&mut out, 9, bytes.len() as u64)?;
-            out.write_all(bytes)?;
+            key(&mut out, 9, weight.tensor.byte_len() as u64)?;
+            out.write_all(&weight.tensor.bytes())?;
         }
     }
     out.flush()
