@@ -117,6 +117,8 @@ impl Weights for Beside {
 pub struct Output {
     aside: TempDir,
     files: Vec<(PathBuf, PathBuf)>,
+    /// What would be read before what is written here.
+    stale: Vec<PathBuf>,
 }
 
 impl Output {
@@ -130,8 +132,11 @@ impl Output {
             .prefix(".tpc-")
             .tempdir_in(directory);
         let aside = aside.map_err(|e| Failure::io(directory, e))?;
-        let files = vec![];
-        Ok(Output { aside, files })
+        Ok(Output {
+            aside,
+            files: vec![],
+            stale: vec![],
+        })
     }
     /// Writes a model; gives the path under which it can be read until [`Output::publish`].
     pub fn model(&mut self, module: &Module, facts: &Facts, to: &Path) -> Result<PathBuf, Failure> {
@@ -152,9 +157,15 @@ impl Output {
             Form::Tir => {
                 let beside = to.with_extension("safetensors");
                 if syntax::stored(module).next().is_some() {
-                    let weights_aside = self.place(&beside);
-                    weights::write(syntax::stored(module), &weights_aside)?;
-                    self.files.push((weights_aside, beside));
+                    let written = weights::write(syntax::stored(module), &self.place(&beside))?;
+                    if !written.contains(&self.place(&beside)) {
+                        self.stale.push(beside.clone());
+                    }
+                    let place = |path: &PathBuf| {
+                        beside.with_file_name(path.file_name().unwrap_or_default())
+                    };
+                    self.files
+                        .extend(written.iter().map(|path| (path.clone(), place(path))));
                 }
                 self.write(&aside, syntax::print(module).as_bytes())?;
             }
@@ -190,6 +201,9 @@ impl Output {
     pub fn publish(self) -> Result<(), Failure> {
         for (from, to) in &self.files {
             std::fs::rename(from, to).map_err(|e| Failure::io(to, e))?;
+        }
+        for path in self.stale.iter().filter(|path| path.is_file()) {
+            std::fs::remove_file(path).map_err(|e| Failure::io(path, e))?;
         }
         Ok(())
     }
