@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(names, expected);
         let back = read(&written[3]).unwrap();
         assert!(back.len() == 5 && tensors.iter().all(|(n, t)| back[n] == *t));
-        assert_eq!(write_in(all(), &path, 80).unwrap(), [path.clone()]);
+        assert_eq!(write_in(all(), &path, 80).unwrap().len(), 1);
         assert_eq!(read(&path).unwrap().len(), 5);
         // One that is larger than a file may be has a file of its own.
         assert_eq!(write_in(all(), &path, 8).unwrap().len(), 6);
