@@ -70,7 +70,7 @@ impl Decoder {
             dtype,
         } = *self;
         let (half, rep, ty) = (head / 2, heads / kv_heads, dtype);
-        let mut t = Text(format!("model \"decoder\"\ndim N = ?, T = ?\n"));
+        let mut t = Text("model \"decoder\"\ndim N = ?, T = ?\n".into());
         t.line(format!(
             "param @model.embed_tokens.weight : {ty}[{vocabulary}, {width}]"
         ));
