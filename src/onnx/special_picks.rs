@@ -69,7 +69,10 @@ pub fn unpool(inputs: &Inputs<'_>, call: &mut Call) -> Result<(), Refusal> {
     let pad = ints("pad", 2 * spatial, 0);
     let mut all = x;
     for axis in 0..spatial {
-        let edge = kernel[axis] - pad[axis] - pad[axis + spatial] - stride[axis];
+        let edge = (kernel[axis].checked_sub(pad[axis]))
+            .and_then(|n| n.checked_sub(pad[axis + spatial]))
+            .and_then(|n| n.checked_sub(stride[axis]))
+            .ok_or(Refusal::Opaque)?;
         let along = all[axis + 2].checked_mul(&Extent::from(stride[axis]));
         let along = along.and_then(|n| n.checked_add(&Extent::from(edge)));
         all[axis + 2] = along.ok_or(Refusal::Opaque)?;

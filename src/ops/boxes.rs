@@ -113,9 +113,13 @@ impl Operator for NonMaxSuppression {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (boxes, scores) = (cx.operand(0)?, cx.operand(1)?);
-        let ([_, n, _], [_, _, own]) = (boxes.axes, scores.axes) else {
+        let ([batch, n, four], [scored, _, own]) = (boxes.axes, scores.axes) else {
             return cx.wrong("boxes and scores have three axes each");
         };
+        if cx.known(*four) != Some(4) {
+            return cx.wrong("a box has four numbers");
+        }
+        cx.equate(*batch, *scored)?;
         cx.equate(*n, *own)?;
         for d in boxes.axes.iter().chain(scores.axes) {
             cx.freeze(*d, Reason::Barrier);
@@ -224,14 +228,20 @@ impl Operator for MaxUnpool {
         );
         let mut inner = x.shape[..2].to_vec();
         for axis in 0..spatial {
-            let n = (x.shape[axis + 2] as i64 - 1) * stride[axis] - pad[axis] - pad[axis + spatial]
-                + kernel[axis];
+            let edge = kernel[axis]
+                .saturating_sub(pad[axis])
+                .saturating_sub(pad[axis + spatial]);
+            let steps = x.shape[axis + 2] as i64 - 1;
+            let n = steps.saturating_mul(stride[axis]).saturating_add(edge);
             inner.push(usize::try_from(n).unwrap_or(0));
         }
         let steps = super::index::strides(shape);
         let values = x.to_f32()?;
         let mut out = vec![0f32; shape.iter().product()];
-        let all: usize = inner.iter().product();
+        let all = inner
+            .iter()
+            .try_fold(1usize, |all, n| all.checked_mul(*n))
+            .unwrap_or(0);
         for (value, index) in values.iter().zip(indices) {
             let at = usize::try_from(index).ok().filter(|at| *at < all);
             let at = at.map(|at| super::index::unravel(at, &inner));

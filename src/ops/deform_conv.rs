@@ -81,6 +81,12 @@ impl Operator for DeformConv {
         let (taps, together) = (tall * wide, (all / groups).max(1));
         let per_group = shape[1] / (all / (*inner).max(1)).max(1);
         let places = shape[2] * shape[3];
+        let weighed = cx
+            .optional(4)
+            .is_none_or(|m| m.len() == shape[0] * groups * taps * places);
+        if offset.len() != shape[0] * groups * taps * 2 * places || !weighed {
+            return wrong("offsets or mask do not fit the kernel");
+        }
         let before =
             [0, 1].map(|axis| window.pad_before(axis, x.shape[axis + 2], shape[axis + 2]) as f64);
         // A point between four pixels, those outside being 0.

@@ -103,7 +103,7 @@ impl Operator for TensorScatter {
                 .as_ref()
                 .map_or(Some(0), |all| all.get(line / batch).copied());
             for i in 0..new {
-                let at = first.and_then(|first| usize::try_from(first + i as i64).ok());
+                let at = first.and_then(|first| usize::try_from(first.checked_add(i as i64)?).ok());
                 let at = at.map(|at| if circular { at % whole.max(1) } else { at });
                 let Some(at) = at.filter(|at| *at < whole) else {
                     return wrong("the update does not lie within the cache");

@@ -189,7 +189,7 @@ impl Operator for Rotary {
                 let first = if of.shape[0] == 1 { 0 } else { b * length };
                 position(*ids.get(first + t)?, rows)
             }
-            Some((ids, _)) => position(ids.first()? + t as i64, rows),
+            Some((ids, _)) => position(ids.first()?.checked_add(t as i64)?, rows),
             None if rows == 1 => Some(t),
             None => Some(b * length + t),
         };

@@ -91,9 +91,12 @@ impl Line {
         match mode {
             "nearest" => vec![(self.pixel(x.round_ties_even() as i64), 1.0)],
             "cubic" => (-1..3)
-                .map(|i| (self.pixel(at + i), cubic(t - i as f64)))
+                .map(|i| (self.pixel(at.saturating_add(i)), cubic(t - i as f64)))
                 .collect(),
-            _ => vec![(self.pixel(at), 1.0 - t), (self.pixel(at + 1), t)],
+            _ => vec![
+                (self.pixel(at), 1.0 - t),
+                (self.pixel(at.saturating_add(1)), t),
+            ],
         }
     }
 }
@@ -148,6 +151,9 @@ impl Operator for GridSample {
             return wrong(format!("there is no mode `{mode}`"));
         }
         let spatial = &x.shape[2..];
+        if spatial.contains(&0) {
+            return wrong("there is no pixel");
+        }
         let lines: Vec<Line> = spatial
             .iter()
             .map(|n| Line {
@@ -297,6 +303,9 @@ impl Operator for RoiAlign {
         let ([n, c, h, w], [r, four], [own]) = (x.axes, boxes.axes, batches.axes) else {
             return cx.wrong("the image has not four axes, or the boxes have not two");
         };
+        if cx.known(*four) != Some(4) {
+            return cx.wrong("a box has four numbers");
+        }
         cx.equate(*r, *own)?;
         for d in [*n, *h, *w, *r, *four] {
             cx.freeze(d, Reason::SpatialAxis);
@@ -319,6 +328,9 @@ impl Operator for RoiAlign {
         let ([n, _, h, w], [count, c, rows, columns]) = (&x.shape[..], shape) else {
             return wrong("the image has not four axes");
         };
+        if *h == 0 || *w == 0 {
+            return wrong("there is no pixel");
+        }
         let half = cx
             .attrs
             .str_or("coordinate_transformation_mode", "half_pixel")

@@ -239,6 +239,7 @@ impl Operator for EmbedLayerNorm {
             return wrong("the ids have not two axes");
         };
         let n = cx.operand(2)?.shape[1];
+        let places: Vec<i64> = (0..length as i64).collect();
         let mut sum = vec![0f32; batch * length * n];
         for (table, ids) in [(2, Some(0)), (3, cx.optional(8).map(|_| 8)), (4, Some(1))] {
             let Some(table) = cx.optional(table) else {
@@ -251,9 +252,12 @@ impl Operator for EmbedLayerNorm {
             let values = table.to_f32()?;
             for at in 0..batch * length {
                 let id = match &own {
-                    Some((all, shape)) if shape.first() == Some(&1) => all[at % length],
-                    Some((all, _)) => all[at],
-                    None => (at % length) as i64,
+                    Some((all, shape)) if shape.first() == Some(&1) => all.get(at % length),
+                    Some((all, _)) => all.get(at),
+                    None => Some(&places[at % length]),
+                };
+                let Some(id) = id.copied() else {
+                    return wrong("the ids do not fit each other");
                 };
                 let Some(row) = position(id, table.shape[0]) else {
                     return wrong(format!("there is no row {id}"));

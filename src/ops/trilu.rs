@@ -132,7 +132,8 @@ impl Operator for EyeLike {
             return wrong("it takes a matrix");
         };
         let shift = cx.attrs.int_or("k", 0);
-        let one = |at: usize| (at % columns) as i64 == (at / columns) as i64 + shift;
+        let diagonal = |row: usize| (row as i64).saturating_add(shift);
+        let one = |at: usize| (at % columns) as i64 == diagonal(at / columns);
         let all = (0..rows * columns).map(|at| i64::from(one(at))).collect();
         Ok(vec![Tensor::from_i64(shape, all)?.cast(dtype)?])
     }
