@@ -374,8 +374,25 @@ fn the_arms_of_a_branch_are_operations_and_go_back() {
 }
 
 #[test]
+fn arms_of_different_extents_give_one_that_is_known_at_run_time() {
+    let (module, facts) = taken(&branching([3, 5]));
+    let (result, _) = module.outputs[0];
+    let shape = facts.shape(result).unwrap();
+    assert_eq!(
+        (shape.axes[0].known(), shape.axes[1].known()),
+        (Some(2), None)
+    );
+    let back = Files::new().written(&module, &facts).graph.unwrap();
+    assert_eq!(op_types(&back), ["If"]);
+}
+
+#[test]
 fn arms_that_do_not_fit_are_carried_through() {
-    let model = branching([3, 5]);
+    let mut model = branching([3, 3]);
+    let attributes = &mut model.graph.as_mut().unwrap().node[0].attribute;
+    let arm = attributes[1].g.as_mut().unwrap();
+    arm.node[1] = with(node("ReduceSum", &["inner"], &["else"]), int("keepdims", 0));
+    arm.output = vec![value("else", &[])];
     let (module, facts) = taken(&model);
     assert_eq!(op_names(&module), ["opaque"]);
     let back = Files::new().written(&module, &facts).graph.unwrap();

@@ -40,6 +40,15 @@ pub fn arm(name: &str, first: bool) -> String {
     format!("{name}:{}", if first { "then" } else { "else" })
 }
 
+/// The arm that a node stands in.
+pub fn in_arm(node: &NodeProto) -> Option<&str> {
+    let own = node
+        .metadata_props
+        .iter()
+        .find(|e| e.key.as_deref() == Some(ARM));
+    own.and_then(|e| e.value.as_deref())
+}
+
 /// Writes out the arms of every `If` of a graph that is not decided otherwise.
 pub fn write_out(graph: &mut GraphProto, decided: &Decided) {
     let inputs = graph.input.iter().map(|v| name_of(v).to_string());
@@ -108,8 +117,8 @@ impl Writer<'_> {
             .zip(arms(node).into_iter().flatten())
         {
             let mark = arm(name, first);
-            made.input
-                .extend(self.arm(graph.clone(), &[], &mark, Some(&mark), depth));
+            let results = self.arm(graph.clone(), &[], &mark, Some(&mark), depth);
+            made.input.extend(self.computed(results, &mark));
         }
         self.made.node.push(made);
     }
@@ -181,6 +190,23 @@ impl Writer<'_> {
         let free = free.unwrap_or_default();
         self.taken.insert(free.clone());
         free
+    }
+    /// The results of an arm, each of an operation of its own: a writer needs one there.
+    fn computed(&mut self, results: Vec<String>, mark: &str) -> Vec<String> {
+        let nodes = self.made.node.iter().filter(|n| op_type(n) != "Constant");
+        let inner = nodes
+            .filter(|n| in_arm(n) == Some(mark))
+            .flat_map(|n| &n.output);
+        let inner: HashSet<String> = inner.cloned().collect();
+        let own: Vec<String> = results
+            .iter()
+            .map(|name| match inner.contains(name) {
+                true => name.clone(),
+                false => self.free(name, mark),
+            })
+            .collect();
+        self.identities(results, &own, Some(mark));
+        own
     }
     /// What an arm gives that it does not compute itself.
     fn identities(&mut self, from: Vec<String>, to: &[String], inside: Option<&str>) {

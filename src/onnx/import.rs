@@ -8,7 +8,7 @@ use super::wire::proto::{GraphProto, ModelProto, TypeProto};
 use super::wire::{Files, dtype_of, tensor};
 use super::{inline, opaque, wire};
 use crate::diag::{Diagnostic, Place, Span};
-use crate::ir::{ARM, Def, DimDef, DimTable, Module, Origin, Type, ValueId, sort};
+use crate::ir::{Def, DimDef, DimTable, Module, Origin, Type, ValueId, sort};
 use crate::ops::Shape;
 use crate::tensor::{DType, Extent, Tensor};
 use std::collections::{HashMap, HashSet};
@@ -178,9 +178,7 @@ impl<'a> Import<'a> {
     }
     /// A node that is wrong inside an arm leaves the whole branch to be carried through.
     fn within(&mut self, at: usize, error: Diagnostic) -> Diagnostic {
-        let props = &self.graph.node[at].metadata_props;
-        let arm = props.iter().find(|e| e.key.as_deref() == Some(ARM));
-        let arm = arm.and_then(|e| branch::arm_of(e.value.as_deref()?));
+        let arm = branch::in_arm(&self.graph.node[at]).and_then(branch::arm_of);
         if let (Some((name, _)), None) = (arm, &self.branch) {
             self.branch = Some((name.to_string(), Branch::Carried));
         }

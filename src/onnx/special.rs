@@ -34,6 +34,7 @@ pub fn complete(
             let boxes = fresh(inputs, 0);
             call.stated = vec![Some(vec![boxes, Extent::from(3i64)])];
         }
+        "If" => call.stated = either(inputs)?,
         "Compress" => special_picks::compress(inputs, call)?,
         "CenterCropPad" => special_picks::crop(inputs, row, call)?,
         "MaxUnpool" => special_picks::unpool(inputs, call)?,
@@ -90,6 +91,24 @@ pub(super) fn set_scale(call: &mut Call, features: Option<&Extent>, heads: i64) 
         let scale = 1.0 / (each as f64).sqrt();
         call.attrs.set("scale", Attr::Float(scale as f32));
     }
+}
+
+/// The extents of what an `If` gives, where those of its arms differ: known when it ran.
+fn either(inputs: &mut Inputs<'_>) -> Result<Vec<Option<Vec<Extent>>>, Refusal> {
+    let count = inputs.node.input.len() / 2;
+    let mut stated = vec![];
+    for k in 1..=count {
+        let (one, other) = (inputs.shape(k)?.clone(), inputs.shape(k + count)?.clone());
+        let differ = one.axes.len() == other.axes.len() && one.axes != other.axes;
+        let pairs = one.axes.into_iter().zip(other.axes);
+        let base = inputs.node.output.get(k - 1).cloned().unwrap_or_default();
+        let both = pairs.enumerate().map(|(axis, (a, b))| match a == b {
+            true => a,
+            false => (inputs.fresh)(&format!("{base}.{axis}")),
+        });
+        stated.push(differ.then(|| both.collect()));
+    }
+    Ok(stated)
 }
 
 /// A run-time symbol for an axis of the first result that nothing tells.

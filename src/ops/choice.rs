@@ -29,13 +29,22 @@ impl Operator for If {
             if one.dtype != other.dtype || one.axes.len() != other.axes.len() {
                 return cx.wrong("its halves are of different types or ranks");
             }
-            for (a, b) in one.axes.iter().zip(other.axes) {
-                if cx.dims.extent(*a) != cx.dims.extent(*b) {
-                    return cx.wrong("its halves have different extents");
+            let mut axes = one.axes.to_vec();
+            for (i, (a, b)) in one.axes.iter().zip(other.axes).enumerate() {
+                if cx.dims.extent(*a) == cx.dims.extent(*b) {
+                    cx.equate(*a, *b)?;
+                    continue;
                 }
-                cx.equate(*a, *b)?;
+                // Which extent it has is known when it ran.
+                let Some(extent) = cx.stated(k - 1).and_then(|all| all.get(i)) else {
+                    return cx
+                        .wrong("its halves have different extents, and its type is not stated");
+                };
+                cx.freeze(*a, Reason::Barrier);
+                cx.freeze(*b, Reason::Barrier);
+                axes[i] = cx.dims.axis(extent.clone());
             }
-            cx.result(one.dtype, one.axes.to_vec());
+            cx.result(one.dtype, axes);
         }
         Ok(())
     }
