@@ -198,18 +198,20 @@ impl Comparison<'_> {
         for tries in runs {
             let mut unfit = String::new();
             let mut passed = false;
-            'tries: for binding in &tries {
-                for scale in [1.0, 0.1, 0.01] {
-                    match self.once(binding, scale, budget, &mut verified)? {
-                        Outcome::Passed => {
-                            verified.runs.push(binding.clone());
-                            verified.scale = verified.scale.min(scale);
-                            passed = true;
-                            break 'tries;
-                        }
-                        Outcome::Unfit(why) if unfit.is_empty() => unfit = why,
-                        Outcome::Unfit(_) => {}
+            let strict =
+                (tries.iter()).flat_map(|b| [1.0, 0.1, 0.01].map(|scale| (b, scale, false)));
+            // What fails on all of them (boxes found on noise, say) is like what cannot be run.
+            let at_last = tries.iter().map(|b| (b, 1.0, true));
+            for (binding, scale, failures_cut) in strict.chain(at_last) {
+                match self.once(binding, scale, failures_cut, budget, &mut verified)? {
+                    Outcome::Passed => {
+                        verified.runs.push(binding.clone());
+                        verified.scale = verified.scale.min(scale);
+                        passed = true;
+                        break;
                     }
+                    Outcome::Unfit(why) if unfit.is_empty() => unfit = why,
+                    Outcome::Unfit(_) => {}
                 }
             }
             if !passed {
@@ -225,6 +227,7 @@ impl Comparison<'_> {
         &self,
         binding: &Binding,
         scale: f64,
+        failures_cut: bool,
         budget: Option<u64>,
         verified: &mut Verified,
     ) -> Result<Outcome, VerifyError> {
@@ -270,7 +273,7 @@ impl Comparison<'_> {
             }
             match stepped {
                 Ok(()) => {}
-                Err(RunError::Unsupported(..)) => {
+                Err(e) if failures_cut || matches!(e, RunError::Unsupported(..)) => {
                     record.cuts.push(self.shown(i));
                     self.cut(i, &mut *left, &mut *right, &mut unknown);
                     continue;
