@@ -1,6 +1,6 @@
 //! What people read: tables of what was pruned, what was not and why, what it costs, how it was verified.
 use crate::ir::Module;
-use crate::prune::{Binding, Class, Cost, Group, Groups, Lock, frozen};
+use crate::prune::{Binding, Class, Cost, Group, Groups, Lock, Reach, frozen};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -148,7 +148,13 @@ fn verified(lock: &Lock) -> String {
 }
 
 /// The groups of a model, for people.
-pub fn groups(module: &Module, groups: &Groups, whole: &Cost, at: &Binding) -> String {
+pub fn groups(
+    module: &Module,
+    groups: &Groups,
+    whole: &Cost,
+    reach: &Reach,
+    at: &Binding,
+) -> String {
     let mut table = table(
         &["dim", "extent", "class", "params", "MACs", "axes"],
         &[1, 3, 4],
@@ -180,7 +186,36 @@ pub fn groups(module: &Module, groups: &Groups, whole: &Cost, at: &Binding) -> S
     for (reason, (count, first)) in reasons {
         kept.add_row([count.to_string(), reason, first]);
     }
-    let _ = write!(out, "\nfrozen\n{}", lines(&kept));
+    let _ = write!(out, "\nfrozen\n{}\n{}", lines(&kept), reached(reach));
+    out
+}
+
+/// How much of the work pruning reaches, and what keeps the rest.
+fn reached(reach: &Reach) -> String {
+    let mut out = format!("prunable: {} of MACs", share(reach.macs, reach.widths));
+    if reach.all > reach.widths {
+        let _ = write!(out, " ({} with counts)", share(reach.macs, reach.all));
+    }
+    let _ = writeln!(
+        out,
+        "; {} stay when every free width keeps one position",
+        share(reach.macs, reach.least)
+    );
+    let mut kept = table(&["MACs", "reason", "operations", "first"], &[0, 2]);
+    for k in &reach.kept {
+        let shown = share(reach.macs, k.macs);
+        if shown != share(reach.macs, 0) {
+            kept.add_row([
+                shown,
+                k.reason.clone(),
+                k.operations.to_string(),
+                k.first.clone(),
+            ]);
+        }
+    }
+    if kept.row_count() > 0 {
+        out.push_str(&lines(&kept));
+    }
     out
 }
 
@@ -194,7 +229,7 @@ fn axes(module: &Module, groups: &Groups, group: &Group) -> Vec<String> {
 }
 
 /// The groups of a model, for programs.
-pub fn groups_json(module: &Module, groups: &Groups) -> Value {
+pub fn groups_json(module: &Module, groups: &Groups, reach: &Reach) -> Value {
     let name = |id: &crate::ir::NodeId| {
         let node = module.node(*id);
         let result = node.results.iter().flatten().next();
@@ -221,5 +256,6 @@ pub fn groups_json(module: &Module, groups: &Groups) -> Value {
     json!({
         "groups": groups.groups.iter().map(group).collect::<Vec<_>>(),
         "frozen": frozen(module, groups),
+        "reach": reach,
     })
 }

@@ -42,12 +42,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let (module, _) = unshare(&load(&model.model, model.init)?);
             let facts = propagate(&module)?;
             let all = groups(&module, &facts);
+            let reach = prune::reach(&module, &facts);
             if json {
-                return print_json(&report::groups_json(&module, &all));
+                return print_json(&report::groups_json(&module, &all, &reach));
             }
             let whole = prune::cost(&module, &facts, prune::Convention::Own);
             let at = standard_binding(&module, &facts);
-            print(&report::groups(&module, &all, &whole, &at))
+            print(&report::groups(&module, &all, &whole, &reach, &at))
         }
         Command::Explain { model, a, b, json } => {
             let (module, _) = unshare(&load(&model.model, model.init)?);
