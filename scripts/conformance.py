@@ -1,13 +1,14 @@
 """Run ONNX's own tests of single operators with `tpc run`, and compare with what they expect.
 
-    python conformance.py [--tpc PATH] [--verbose] [NAME ...]
+    python conformance.py [--tpc PATH] [--verbose] [--json FILE] [NAME ...]
 
 The tests come with the `onnx` package; they feed even shapes and axes when they run, so each is tried again with all operands but the
 first in the file, then with all of them. Files of bf16 are fed and read as f32, behind conversions; models of old sets of operators are read as
 set 11 where that has the same operators. A test counts as carried where `tpc` says that it does not run an operator (unknown ones go
-through a compile unchanged); a wrong value, or a refusal of what is well-formed, fails. Needs: numpy, onnx.
+through a compile unchanged); a wrong value, or a refusal of what is well-formed, fails. `--json` writes how many tests of each ONNX
+operator passed, were carried and failed, by the operator of a test's only node; `docs/operators.md` shows them. Needs: numpy, onnx.
 """
-import argparse, collections, copy, os, subprocess, sys, tempfile
+import argparse, collections, copy, json, os, subprocess, sys, tempfile
 
 import numpy as np
 import onnx
@@ -135,8 +136,10 @@ def main():
     args.add_argument("names", nargs="*")
     args.add_argument("--tpc", default="target/release/tpc")
     args.add_argument("--verbose", action="store_true")
+    args.add_argument("--json")
     args = args.parse_args()
     passed, carried, failed = 0, collections.Counter(), []
+    counts = collections.defaultdict(lambda: dict(passed=0, carried=0, failed=0))
     for case in load_model_tests(kind="node"):
         if any(word in case.name for word in APART + RUNTIME) or (args.names and not any(n in case.name for n in args.names)):
             continue
@@ -144,6 +147,9 @@ def main():
             wrong = run(os.path.abspath(args.tpc), case)
         except Exception as problem:
             wrong = f"{type(problem).__name__}: {problem}"
+        nodes = case.model.graph.node
+        verdict = "passed" if wrong is None else "carried" if wrong.startswith("carried") else "failed"
+        counts[nodes[0].op_type if len(nodes) == 1 else ""][verdict] += 1
         if wrong is None:
             passed += 1
         elif wrong.startswith("carried"):
@@ -153,6 +159,10 @@ def main():
         else:
             failed.append(case.name)
             print(f"FAIL {case.name}: {wrong}", flush=True)
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump(dict(onnx=onnx.__version__, several=counts.pop("", {}), operators=counts), file, indent=1, sort_keys=True)
+            file.write("\n")
     print(f"{passed} passed, {len(failed)} failed, {sum(carried.values())} carried")
     sys.exit(len(failed) > 0)
 

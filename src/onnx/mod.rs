@@ -27,3 +27,9 @@ pub mod wire;
 
 pub use export::{WriteError, write};
 pub use import::read;
+
+/// ONNX's operators that are read: name, operator of the language, and the first set of operators that has it in the form
+/// read (11 stands for all before).
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, i64)> {
+    rows::all().map(|row| (row.onnx, row.op, row.since))
+}

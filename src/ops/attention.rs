@@ -54,6 +54,9 @@ impl Operator for Attention {
     fn operands(&self) -> RangeInclusive<usize> {
         3..=7
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (q, k, v) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
         let rank = q.axes.len();

@@ -26,6 +26,9 @@ impl Operator for BatchNorm {
     fn operands(&self) -> RangeInclusive<usize> {
         5..=5
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         if x.axes.len() < 2 {

@@ -142,6 +142,9 @@ impl Operator for Binary {
             2..=2
         }
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let operands: Vec<Operand<'_>> = (0..cx.operands.len())
             .map(|k| cx.operand(k))

@@ -28,6 +28,9 @@ impl Operator for Cast {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         match cx.attrs.dtype("to") {
             Some(dtype) => same_axes(cx, dtype),
@@ -57,6 +60,9 @@ impl Operator for CastLike {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let dtype = cx.operand(1)?.dtype;
@@ -88,6 +94,9 @@ impl Operator for Dropout {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         cx.result_like(0)?;

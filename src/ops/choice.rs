@@ -16,6 +16,9 @@ impl Operator for If {
     fn operands(&self) -> RangeInclusive<usize> {
         3..=usize::MAX
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         for d in cx.operand(0)?.axes {
             cx.freeze(*d, Reason::Barrier);
@@ -76,6 +79,9 @@ impl Operator for Where {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (condition, x, y) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

@@ -12,6 +12,9 @@ impl Operator for Clip {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         for k in 1..3 {
             if let Some(bound) = cx.optional(k) {

@@ -12,6 +12,9 @@ impl Operator for Concat {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=usize::MAX
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let first = cx.operand(0)?;
         let axis = cx.axis("axis", 0, first.axes.len())?;

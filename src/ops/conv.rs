@@ -85,6 +85,9 @@ impl Operator for Conv {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, w) = (cx.operand(0)?, cx.operand(1)?);
         if x.axes.len() < 3 || x.axes.len() != w.axes.len() {

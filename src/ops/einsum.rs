@@ -105,6 +105,9 @@ impl Operator for Einsum {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=usize::MAX
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let operands: Vec<Operand<'_>> = (0..cx.operands.len())
             .map(|k| cx.operand(k))

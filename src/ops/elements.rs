@@ -19,6 +19,9 @@ impl Operator for GatherElements {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
         addressed(cx)?;
@@ -47,6 +50,9 @@ impl Operator for ScatterElements {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (indices, updates) = (cx.operand(1)?, cx.operand(2)?);

@@ -34,6 +34,9 @@ impl Operator for Range {
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let start = cx.operand(0)?;
         let values = scalars(|k| cx.optional(k)?.value);
@@ -75,6 +78,9 @@ impl Operator for ConstantOfShape {
     fn operands(&self) -> RangeInclusive<usize> {
         0..=0
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let axes = target(cx)?
             .iter()
@@ -110,6 +116,9 @@ impl Operator for OneHot {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (indices, depth, values) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

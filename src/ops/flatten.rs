@@ -15,6 +15,9 @@ impl Operator for Flatten {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let at = match (cx.attrs.int_or("axis", 1), x.axes.len()) {

@@ -20,6 +20,9 @@ impl Operator for Gather {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
         let axis = cx.axis("axis", 0, x.axes.len())?;

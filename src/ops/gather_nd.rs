@@ -20,6 +20,9 @@ impl Operator for GatherNd {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
         let Ok(batch) = usize::try_from(cx.attrs.int_or("batch_dims", 0)) else {
@@ -53,6 +56,9 @@ impl Operator for ScatterNd {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices, updates) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

@@ -18,6 +18,9 @@ impl Operator for Linear {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (a, b) = (cx.operand(0)?, cx.operand(1)?);
         let rule = match (cx.attrs.flag("trans_a"), cx.attrs.flag("trans_b")) {

@@ -50,6 +50,9 @@ impl Operator for Matmul {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (a, b) = (cx.operand(0)?, cx.operand(1)?);
         let rule = match (a.axes.len(), b.axes.len()) {

@@ -123,12 +123,26 @@ pub enum Use {
     Seen,
 }
 
+/// What removing positions of the axes that an operator works along does to its meaning. Along other axes, every operator
+/// treats positions apart.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Removal {
+    /// It treats positions apart, too, or sums over them: removing one is the same as having a zero there.
+    Exact,
+    /// It is computed over the survivors: statistics, maxima, distributions.
+    Reestimated,
+    /// The axes are frozen: the order, the neighbourhood or the number of positions matters.
+    Barrier,
+}
+
 /// What an operator must say of itself. Nothing has a default that could be wrong.
 pub trait Operator: Sync {
     /// The attributes it knows.
     fn attrs(&self) -> &'static [AttrSpec];
     /// How many operands it takes (absent optional ones in the middle count).
     fn operands(&self) -> RangeInclusive<usize>;
+    /// What removing positions does to its meaning.
+    fn removal(&self) -> Removal;
     /// The dimension rule: states equations between the axes of operands and results, and the results' types.
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError>;
     /// Multiply-accumulates of one execution, as a polynomial in the run-time symbols. Element-wise work counts 0.

@@ -78,6 +78,15 @@ impl Operator for Norm {
             Norm::Lp | Norm::MeanVariance => 1..=1,
         }
     }
+    fn removal(&self) -> Removal {
+        match self {
+            Norm::Layer | Norm::Rms | Norm::Group | Norm::Lp | Norm::MeanVariance => {
+                Removal::Reestimated
+            }
+            // Its statistics are those of spatial axes, which stay.
+            Norm::Instance => Removal::Exact,
+        }
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let rank = x.axes.len();

@@ -13,6 +13,9 @@ impl Operator for Opaque {
     fn operands(&self) -> RangeInclusive<usize> {
         0..=usize::MAX
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     /// Freezes every axis of every operand. The results' types are stated beside the operation, and frozen by the
     /// caller, which alone sees them.
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {

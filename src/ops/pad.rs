@@ -52,6 +52,9 @@ impl Operator for Pad {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let mode = cx.attrs.str_or("mode", "constant");

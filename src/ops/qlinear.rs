@@ -134,6 +134,18 @@ impl Operator for Qlinear {
             _ => self.scale() + 1..=self.scale() + 2,
         }
     }
+    fn removal(&self) -> Removal {
+        match self {
+            Qlinear::Softmax => Removal::Reestimated,
+            Qlinear::Add
+            | Qlinear::Mul
+            | Qlinear::Sigmoid
+            | Qlinear::LeakyRelu
+            | Qlinear::AveragePool
+            | Qlinear::GlobalAveragePool
+            | Qlinear::Concat => Removal::Exact,
+        }
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let data = self.data(cx.operands.len());
         let (op, attrs) = self.inner(cx.attrs);

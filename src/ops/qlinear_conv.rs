@@ -119,6 +119,9 @@ impl Operator for QlinearConv {
     fn operands(&self) -> RangeInclusive<usize> {
         8..=9
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let results = QLINEAR.rule(cx)?;
         let weight = cx.operand(3)?;
@@ -164,6 +167,9 @@ impl Operator for ConvInteger {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=4
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let dtype = DType::I32;

@@ -210,6 +210,9 @@ impl Operator for IntegerProduct {
             IntegerProduct::Linear => 6..=9,
         }
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let places = self.places();
         let (op, _) = self.inner(cx.attrs, 0, 1);

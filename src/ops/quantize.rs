@@ -30,6 +30,9 @@ impl Operator for Quantize {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         scaled(cx)?;
@@ -70,6 +73,9 @@ impl Operator for Dequantize {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, scale) = (cx.operand(0)?, cx.operand(1)?);
         scaled(cx)?;
@@ -108,6 +114,9 @@ impl Operator for DynamicQuantize {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Reestimated
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;

@@ -60,6 +60,9 @@ impl Operator for Recurrent {
             Recurrent::Gru | Recurrent::Rnn => 3..=6,
         }
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, w, r) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
         let gates = fixed(cx, self.gates());

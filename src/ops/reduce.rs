@@ -50,6 +50,16 @@ impl Operator for Reduce {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        match self {
+            Reduce::Sum | Reduce::SumSquare | Reduce::L1 | Reduce::L2 | Reduce::LogSum => {
+                Removal::Exact
+            }
+            Reduce::Mean | Reduce::Max | Reduce::Min | Reduce::Prod | Reduce::LogSumExp => {
+                Removal::Reestimated
+            }
+        }
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let reduced = Reduce::axes(cx.attrs, x.axes.len())?;

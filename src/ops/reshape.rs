@@ -12,6 +12,9 @@ impl Operator for Reshape {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let Some(target) = cx.stated(0) else {

@@ -37,6 +37,9 @@ impl Operator for ShapeOf {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let asked = ShapeOf::axes(cx.attrs, x.axes.len());
@@ -107,6 +110,9 @@ impl Operator for SizeOf {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         for d in cx.operand(0)?.axes {

@@ -56,6 +56,9 @@ impl Operator for DepthToSpace {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let block = block(cx.attrs)?;
         let [n, c, h, w] = image(cx)?;
@@ -102,6 +105,9 @@ impl Operator for SpaceToDepth {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let block = block(cx.attrs)?;

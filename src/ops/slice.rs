@@ -89,6 +89,9 @@ impl Operator for Slice {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let (starts, ends) = (cx.extents("starts")?, cx.extents("ends")?);

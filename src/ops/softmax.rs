@@ -26,6 +26,12 @@ impl Operator for Softmax {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        match self {
+            Softmax::Soft | Softmax::Log => Removal::Reestimated,
+            Softmax::Hard => Removal::Barrier,
+        }
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let axes = Softmax::axes(cx.attrs, x.axes.len())?;

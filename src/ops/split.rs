@@ -14,6 +14,9 @@ impl Operator for Split {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let axis = cx.axis("axis", 0, x.axes.len())?;

@@ -26,6 +26,9 @@ impl Operator for Transpose {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let perm = Transpose::perm(cx.attrs, x.axes.len())?;

@@ -21,6 +21,9 @@ impl Operator for Trilu {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let Some(first) = x.axes.len().checked_sub(2) else {
@@ -66,6 +69,9 @@ impl Operator for ReverseSequence {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, lengths) = (cx.operand(0)?, cx.operand(1)?);
@@ -146,6 +152,9 @@ impl Operator for NonZero {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
