@@ -3,11 +3,11 @@
     python coverage.py [--models DIR ...] [--zoo] [--torch-pruning] [--only NAME ...] [--render]
 
 `--models` takes ONNX files of a folder (`.onnx.gz` are filled by the `weights.py` of the rig beside it), `--zoo` exports the list of `zoo.py` one model at a time,
-`--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s each), `--render` writes the table of what was measured before. Every result is kept as
+`--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
 a line of `--results`, and what is there is not done again. For each model: `tpc groups` (timed), then `tpc compile` of half of every width, verified, then a run of
 what it wrote in ONNX Runtime. Needs: onnx, onnxruntime; for the zoo what `zoo.py` needs; torch-pruning.
 """
-import argparse, collections, glob, importlib.util, json, os, statistics, subprocess, sys, tempfile, time
+import argparse, collections, glob, importlib.util, json, os, signal, statistics, subprocess, sys, tempfile, time
 
 import zoo
 
@@ -27,6 +27,8 @@ def call(command, limit=600):
     except subprocess.TimeoutExpired:
         return None, f"{limit} s were not enough", limit
     seconds = time.perf_counter() - start
+    if ran.returncode == -signal.SIGXCPU:
+        return None, f"{LIMIT} s were not enough", seconds
     message = None if ran.returncode == 0 else " ".join((ran.stderr or ran.stdout).split())[:300] or f"exit {ran.returncode}"
     return ran.stdout, message, seconds
 
@@ -156,7 +158,7 @@ def by_torch_pruning(results, wanted):
         key = f"{zoo.stem(name)}.torch-pruning"
         if name.startswith("dyn/") or key in results.rows or not wanted(zoo.stem(name)):
             continue
-        out, wrong, seconds = call([sys.executable, os.path.join(HERE, "prune_by_torch.py"), name], LIMIT)
+        out, wrong, seconds = call([sys.executable, os.path.join(HERE, "prune_by_torch.py"), name], 1800)
         row = dict(key=key, model=zoo.stem(name), seconds=round(seconds, 1))
         if wrong:
             row["error"] = wrong
