@@ -1,19 +1,15 @@
 //! What people read: tables of what was pruned, what was not and why, what it costs, how it was verified.
+mod numbers;
+
 use crate::ir::Module;
-use crate::prune::{Binding, Class, Cost, Group, Groups, Lock, Reach, frozen};
+use crate::prune::{Binding, Class, Cost, Group, Groups, Lock, Peak, Reach, frozen};
+use crate::tensor::Extent;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// A number for people: `11.7 M`.
-pub fn short(n: u64) -> String {
-    let steps = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    match steps.iter().find(|(unit, _)| n as f64 >= *unit) {
-        Some((unit, letter)) => format!("{:.2} {letter}", n as f64 / unit),
-        None => n.to_string(),
-    }
-}
+pub use numbers::{polynomial, short};
 
 fn share(before: u64, after: u64) -> String {
     match before {
@@ -89,8 +85,7 @@ pub fn compiled(lock: &Lock) -> String {
     }
     let _ = write!(out, "\n{}", lines(&costs));
     if !cost.at.is_empty() {
-        let at: Vec<String> = cost.at.iter().map(|(s, n)| format!("{s} = {n}")).collect();
-        let _ = writeln!(out, "MACs at {}", at.join(", "));
+        let _ = writeln!(out, "MACs at {}", bound(&cost.at));
     }
     out.push('\n');
     out.push_str(&verified(lock));
@@ -172,7 +167,7 @@ pub fn groups(
             group.extent.to_string(),
             format!("{:?}", group.class).to_lowercase(),
             share(whole.params, group.params),
-            share(macs, group.macs),
+            share(macs, group.macs.at),
             shown,
         ]);
     }
@@ -187,6 +182,53 @@ pub fn groups(
         kept.add_row([count.to_string(), reason, first]);
     }
     let _ = write!(out, "\nfrozen\n{}\n{}", lines(&kept), reached(reach));
+    if !at.is_empty() {
+        let _ = writeln!(
+            out,
+            "MACs = {}\n     = {} at {}",
+            polynomial(&whole.macs, at),
+            whole.macs_at(at).map_or("?".into(), short),
+            bound(at)
+        );
+    }
+    out
+}
+
+/// What run-time symbols are bound to, in words.
+pub fn bound(at: &Binding) -> String {
+    let all: Vec<String> = at.iter().map(|(s, n)| format!("{s} = {n}")).collect();
+    all.join(", ")
+}
+
+/// What a model costs, for people.
+pub fn stats(module: &Module, cost: &Cost, peak: Option<&Peak>, at: &Binding) -> String {
+    let mut out = String::new();
+    for (name, number) in [("params", cost.params), ("bytes", cost.bytes)] {
+        let _ = writeln!(out, "{name} {} ({number})", short(number));
+    }
+    let mut line = |name: &str, number: Option<u64>, formula: &Extent, more: &str| {
+        if let Some(number) = number {
+            let _ = write!(out, "{name} {} ({number})", short(number));
+            if !formula.is_known() {
+                let _ = write!(out, " at {}", bound(at));
+            }
+            let _ = writeln!(out, "{more}");
+        }
+        if !formula.is_known() {
+            let _ = writeln!(out, "{name} = {}", polynomial(formula, at));
+        }
+    };
+    line("MACs", cost.macs_at(at), &cost.macs, "");
+    if let Some(peak) = peak {
+        let node = peak.node.map(|id| module.describe(module.node_cause(id)));
+        let node = node.map_or(String::new(), |node| format!(", during {node}"));
+        let left_out = match peak.left_out {
+            0 => String::new(),
+            n => format!(", without {n} values whose shapes are not known"),
+        };
+        let more = format!(" of activations at once{node}{left_out}");
+        line("memory", Some(peak.at), &peak.bytes, &more);
+    }
     out
 }
 
@@ -247,7 +289,10 @@ pub fn groups_json(module: &Module, groups: &Groups, reach: &Reach) -> Value {
             "extent": g.extent,
             "class": g.class,
             "params": g.params,
-            "macs": g.macs,
+            "macs": g.macs.at,
+            "macs_formula": g.macs.formula.to_string(),
+            "memory": g.memory.at,
+            "memory_formula": g.memory.formula.to_string(),
             "axes": axes.collect::<Vec<_>>(),
             "producers": names(&g.producers),
             "consumers": names(&g.consumers),

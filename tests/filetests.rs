@@ -99,7 +99,7 @@ fn grouped(module: &Module) -> Result<String, Diagnostic> {
     let mut out = String::new();
     for g in &groups.groups {
         let class = format!("{:?}", g.class).to_lowercase();
-        let (name, extent, params, macs) = (&g.name, g.extent, g.params, g.macs);
+        let (name, extent, params, macs) = (&g.name, g.extent, g.params, &g.macs.formula);
         let _ = writeln!(
             out,
             "{class} {name} = {extent}: {params} params, {macs} MACs"

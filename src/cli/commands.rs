@@ -229,35 +229,23 @@ fn stats(model: &Model, convention: Convention, json: bool) -> Result<(), Failur
     };
     let cost = prune::cost(&module, &facts, convention);
     let at = standard_binding(&module, &facts);
-    let macs = cost.macs_at(&at);
+    let peak = prune::peak(&module, &facts, &at);
     if json {
+        let peak = peak.as_ref();
+        let node = peak.and_then(|p| p.node);
         return print_json(&json!({
             "params": cost.params,
             "bytes": cost.bytes,
-            "macs": macs,
+            "macs": cost.macs_at(&at),
             "macs_formula": cost.macs.to_string(),
+            "memory": peak.map(|p| p.at),
+            "memory_formula": peak.map(|p| p.bytes.to_string()),
+            "memory_during": node.map(|id| module.describe(module.node_cause(id))),
             "at": at,
             "operations": module.nodes.len(),
         }));
     }
-    let mut text = format!(
-        "params {} ({})\nbytes {} ({})\n",
-        report::short(cost.params),
-        cost.params,
-        report::short(cost.bytes),
-        cost.bytes
-    );
-    if let Some(macs) = macs {
-        text += &format!("MACs {} ({macs})", report::short(macs));
-        let at: Vec<String> = at.iter().map(|(s, n)| format!("{s} = {n}")).collect();
-        text += &match at.is_empty() {
-            true => "\n".to_string(),
-            false => format!(" at {}\nMACs = {}\n", at.join(", "), cost.macs),
-        };
-    } else {
-        text += &format!("MACs = {}\n", cost.macs);
-    }
-    print(&text)
+    print(&report::stats(&module, &cost, peak.as_ref(), &at))
 }
 
 fn summary(tensor: &crate::tensor::Tensor) -> Value {

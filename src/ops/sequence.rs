@@ -53,6 +53,9 @@ impl Operator for SplitToSequence {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         items(cx)?;
         cx.result_like(0)
@@ -76,6 +79,9 @@ impl Operator for SequenceAt {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;

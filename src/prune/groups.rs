@@ -4,6 +4,7 @@ use crate::diag::Lines;
 use crate::dims::{Cause, Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names, display_names};
 use crate::ops::{Op, Role, Use};
+use crate::tensor::Extent;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -51,8 +52,19 @@ pub struct Group {
     pub consumers: Vec<NodeId>,
     /// The elements of the params that hold it.
     pub params: u64,
-    /// The multiply-accumulates of the operations that see it, with run-time symbols as in [`standard_binding`].
-    pub macs: u64,
+    /// The multiply-accumulates of the operations that see it.
+    pub macs: Work,
+    /// The bytes of the values that hold it, params and constants not counted.
+    pub memory: Work,
+}
+
+/// What grows with the run-time symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// A polynomial in the run-time symbols.
+    pub formula: Extent,
+    /// The same with symbols as in [`standard_binding`]; 0 where they do not tell.
+    pub at: u64,
 }
 
 /// An atom that keeps all its positions.
@@ -119,6 +131,14 @@ pub fn groups(module: &Module, facts: &Facts) -> Groups {
     }
     let (producers, consumers) = reading.neighbours();
     let macs = reading.macs();
+    let memory = reading.memory();
+    let at = standard_binding(module, facts);
+    let work = |all: &BTreeMap<Dim, Extent>, atom: &Dim| {
+        let formula = all.get(atom).cloned().unwrap_or(Extent::from(0i64));
+        let number = formula.eval(&|symbol| at.get(symbol).copied());
+        let at = number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        Work { formula, at }
+    };
     let branches = reading.branches();
     let mut groups = vec![];
     for atom in order {
@@ -137,7 +157,8 @@ pub fn groups(module: &Module, facts: &Facts) -> Groups {
             extent,
             class,
             params: values.iter().map(elements).sum(),
-            macs: macs.get(&atom).copied().unwrap_or(0),
+            macs: work(&macs, &atom),
+            memory: work(&memory, &atom),
             axes,
             producers: producers.get(&atom).cloned().unwrap_or_default(),
             consumers: consumers.get(&atom).cloned().unwrap_or_default(),
@@ -272,24 +293,39 @@ impl Reading<'_> {
         }
         all
     }
-    fn macs(&mut self) -> BTreeMap<Dim, u64> {
+    fn macs(&mut self) -> BTreeMap<Dim, Extent> {
         let mut macs = BTreeMap::new();
-        let at = standard_binding(self.module, self.facts);
         for (i, node) in self.module.nodes.iter().enumerate() {
-            let id = NodeId(i as u32);
-            let cost = self
-                .facts
-                .view(self.module, id, |view| node.op.operator().macs(view));
-            let cost = cost
-                .eval(&|symbol| at.get(symbol).copied())
-                .unwrap_or(0)
-                .max(0) as u64;
-            if cost > 0 {
+            let operator = node.op.operator();
+            let look = |view: &crate::ops::View<'_>| operator.macs(view);
+            let cost = self.facts.view(self.module, NodeId(i as u32), look);
+            if cost.known() != Some(0) {
                 for atom in self.all(node.operands.iter().chain(&node.results).flatten()) {
-                    *macs.entry(atom).or_insert(0) += cost;
+                    add(&mut macs, atom, &cost);
                 }
             }
         }
         macs
     }
+    /// The bytes of the values that hold each atom.
+    fn memory(&mut self) -> BTreeMap<Dim, Extent> {
+        let mut memory = BTreeMap::new();
+        for (i, value) in self.module.values.iter().enumerate() {
+            let v = ValueId(i as u32);
+            if value.tensor().is_none()
+                && let Some(bytes) = super::memory::bytes(self.facts, v)
+            {
+                for atom in self.all([v].iter()) {
+                    add(&mut memory, atom, &bytes);
+                }
+            }
+        }
+        memory
+    }
+}
+
+/// Adds to what an atom has; where it does not fit, the largest number there is.
+fn add(all: &mut BTreeMap<Dim, Extent>, atom: Dim, more: &Extent) {
+    let entry = all.entry(atom).or_insert(Extent::from(0i64));
+    *entry = entry.checked_add(more).unwrap_or(Extent::from(i64::MAX));
 }

@@ -180,7 +180,7 @@ impl Extent {
             return Some(exact);
         }
         if let Some(n) = by.known().filter(|n| *n > 0) {
-            // floor((n a + r) / n) = a + floor(r / n), and floor(floor(a / m) / n) = floor(a / (m n)).
+            // floor((n a + r) / n) = a + floor(r / n), and floor((floor(a / m) + r) / n) = floor((a + r m) / (m n)).
             let (mut whole, mut rest) = (Poly::new(), Poly::new());
             for (monomial, c) in self.poly() {
                 whole.insert(monomial.clone(), c.div_euclid(n));
@@ -190,25 +190,33 @@ impl Extent {
             if rest.is_known() {
                 return Some(whole);
             }
-            let inner = match &rest.0 {
-                Form::Poly(poly) if poly.len() == 1 => match poly.iter().next() {
-                    Some((monomial, 1)) => match &monomial[..] {
-                        [Factor::Floor(inner)] if inner.1.known().is_some_and(|m| m > 0) => {
-                            Some(inner.clone())
-                        }
-                        _ => None,
-                    },
-                    _ => None,
-                },
-                _ => None,
-            };
-            let floor = match inner {
-                Some(inner) => inner.0.floor_div(&inner.1.checked_mul(by)?)?,
+            let floor = match rest.floor_and_rest() {
+                Some((a, m, r)) => {
+                    let shifted = a.checked_add(&m.checked_mul(&Extent::from(r))?)?;
+                    shifted.floor_div(&m.checked_mul(by)?)?
+                }
                 None => Extent::factor(Factor::Floor(Box::new((rest, by.clone())))),
             };
             return whole.checked_add(&floor);
         }
         Extent::factor(Factor::Floor(Box::new((self.clone(), by.clone())))).bounded()
+    }
+    /// What it divides, by what number, and what it adds, if it is one floor division and a number.
+    fn floor_and_rest(&self) -> Option<(Extent, Extent, i64)> {
+        let Form::Poly(poly) = &self.0 else {
+            return None;
+        };
+        let rest = poly.get(&vec![]).copied();
+        let mut others = poly.iter().filter(|(monomial, _)| !monomial.is_empty());
+        let (Some((monomial, 1)), None) = (others.next(), others.next()) else {
+            return None;
+        };
+        match &monomial[..] {
+            [Factor::Floor(inner)] if inner.1.known().is_some_and(|m| m > 0) => {
+                Some((inner.0.clone(), inner.1.clone(), rest.unwrap_or(0)))
+            }
+            _ => None,
+        }
     }
     /// All run-time symbols in it.
     pub fn symbols(&self) -> BTreeSet<Arc<str>> {
@@ -385,6 +393,12 @@ mod tests {
             .unwrap()
             .floor_div(&num(2))
             .unwrap();
+        let next = out
+            .checked_add(&num(1))
+            .unwrap()
+            .floor_div(&num(2))
+            .unwrap();
+        assert_eq!(next.to_string(), "(N + 3) / 4");
         for v in 1..50 {
             assert_eq!(
                 twice.eval(&|_| Some(v)),
