@@ -172,13 +172,22 @@ def percent(share):
 
 
 def reasons(row):
+    if blind(row):
+        return "values of unknown rank behind a carried operator: nothing is counted"
     macs = max(1, row["reach"]["macs"])
     top = [k for k in row["reach"]["kept"] if k["macs"] / macs >= 0.0005][:3]
     return ", ".join(f"{k['reason']} {percent(k['macs'] / macs)} %" for k in top).replace("|", "\\|") or "-"
 
 
+def blind(row):
+    """Whether operations could not be counted, since values behind an operator that is carried have no rank."""
+    return bool(row["reach"].get("unknown") or row.get("skipped"))
+
+
 def shares(row):
     reach = row["reach"]
+    if blind(row):
+        return 0, 0, 0
     macs = max(1, reach["macs"])
     return reach["widths"] / macs, 1 - reach["least"] / macs, reach["outputs"] / max(1, reach["weighted"])
 

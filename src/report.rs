@@ -258,6 +258,13 @@ fn reached(reach: &Reach) -> String {
     if kept.row_count() > 0 {
         out.push_str(&lines(&kept));
     }
+    if reach.unknown > 0 {
+        let _ = writeln!(
+            out,
+            "not counted: {} operations on values of unknown rank, behind operators that are carried through",
+            reach.unknown
+        );
+    }
     out
 }
 

@@ -24,6 +24,9 @@ pub struct Reach {
     pub outputs: u64,
     /// Of all operations, when every free width has one position left.
     pub least: u64,
+    /// How many operations are not counted: the rank of an operand is not known, since it comes from an operator that is carried
+    /// through.
+    pub unknown: usize,
     /// What `least` is made of, by what keeps it, the largest first.
     pub kept: Vec<Rest>,
 }
@@ -52,11 +55,20 @@ pub fn reach(module: &Module, facts: &Facts) -> Reach {
         weighted: 0,
         outputs: 0,
         least: 0,
+        unknown: 0,
         kept: vec![],
     };
     let mut kept: BTreeMap<String, Rest> = BTreeMap::new();
     for (i, node) in module.nodes.iter().enumerate() {
         let id = NodeId(i as u32);
+        if node
+            .operands
+            .iter()
+            .flatten()
+            .any(|v| facts.axes(*v).is_none())
+        {
+            reach.unknown += 1;
+        }
         let macs = |view: &View<'_>| {
             let macs = node.op.operator().macs(view);
             let macs = macs.eval(&|symbol| at.get(symbol).copied()).unwrap_or(0);
