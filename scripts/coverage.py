@@ -20,7 +20,8 @@ EXPORTERS = {"bn": "TorchScript", "dynamo": "torch.export", "raw": "torch.export
 TORCH_DAG = {"resnet50": 0.999, "efficientnet_b0": 0.996, "convnext_tiny": 0.93, "beit_base_patch16_224": 0.66, "ghostnet_100": 0.069}
 
 
-def call(command, limit=600):
+def call(command, limit=600, last=False):
+    """What a command writes, what went wrong (all that it says, or the last line where libraries warn before), and its seconds."""
     start = time.perf_counter()
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=limit)
@@ -29,7 +30,8 @@ def call(command, limit=600):
     seconds = time.perf_counter() - start
     if ran.returncode == -signal.SIGXCPU:
         return None, f"{LIMIT} s were not enough", seconds
-    message = None if ran.returncode == 0 else " ".join((ran.stderr or ran.stdout).split())[:300] or f"exit {ran.returncode}"
+    said = (ran.stderr or ran.stdout).strip() or f"exit {ran.returncode}"
+    message = None if ran.returncode == 0 else " ".join((said.splitlines()[-1] if last else said).split())[:300]
     return ran.stdout, message, seconds
 
 
@@ -158,7 +160,7 @@ def by_torch_pruning(results, wanted):
         key = f"{zoo.stem(name)}.torch-pruning"
         if name.startswith("dyn/") or key in results.rows or not wanted(zoo.stem(name)):
             continue
-        out, wrong, seconds = call([sys.executable, os.path.join(HERE, "prune_by_torch.py"), name], 1800)
+        out, wrong, seconds = call([sys.executable, os.path.join(HERE, "prune_by_torch.py"), name], 1800, last=True)
         row = dict(key=key, model=zoo.stem(name), seconds=round(seconds, 1))
         if wrong:
             row["error"] = wrong

@@ -39,6 +39,8 @@ const GIVE_NO_FLOATS: &[&str] = &[
     "bit_and",
     "bit_or",
     "bit_xor",
+    "bit_shift",
+    "bit_not",
 ];
 
 /// What an operator's file says of it: its docs, the docs of its rule, the notation in its rule.

@@ -174,6 +174,9 @@ impl Operator for PackedAttention {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=6
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, weights) = (cx.operand(0)?, cx.operand(1)?);
         let ([b, s, i], [own, all]) = (x.axes, weights.axes) else {
@@ -284,6 +287,9 @@ impl Operator for MultiHeadAttention {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=6
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (q, k, v) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

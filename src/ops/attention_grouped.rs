@@ -28,6 +28,9 @@ impl Operator for GroupedQueryAttention {
     fn operands(&self) -> RangeInclusive<usize> {
         7..=9
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let q = cx.operand(0)?;
         let [b, s, all] = q.axes[..] else {

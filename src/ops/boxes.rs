@@ -22,6 +22,9 @@ impl Operator for Compress {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let flat = cx.attrs.get("axis").is_none();
@@ -111,6 +114,9 @@ impl Operator for NonMaxSuppression {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=5
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (boxes, scores) = (cx.operand(0)?, cx.operand(1)?);
         let ([batch, n, four], [scored, _, own]) = (boxes.axes, scores.axes) else {
@@ -183,6 +189,9 @@ impl Operator for MaxUnpool {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);

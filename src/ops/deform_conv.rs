@@ -28,6 +28,9 @@ impl Operator for DeformConv {
     fn operands(&self) -> RangeInclusive<usize> {
         3..=5
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let results = cx.as_if(Op::Conv, cx.attrs, CONV)?;
         let (x, w, offset) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

@@ -29,6 +29,9 @@ impl Operator for BiasedGelu {
             BiasedGelu::Plain | BiasedGelu::Split => 2..=2,
         }
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let Some((last, before)) = x.axes.split_last() else {
@@ -119,6 +122,9 @@ impl Operator for FusedMatmul {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (a, b) = (cx.operand(0)?, cx.operand(1)?);
@@ -215,6 +221,9 @@ impl Operator for FusedConv {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=4
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         if FusedConv::activation(cx.attrs).is_none() {

@@ -13,6 +13,9 @@ impl Operator for Swiglu {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (gate, x) = (cx.operand(0)?, cx.operand(1)?);
         if gate.axes.len() != x.axes.len() {

@@ -27,6 +27,9 @@ impl Operator for CenterCropPad {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let target = super::movement::target(cx)?.to_vec();
@@ -67,6 +70,9 @@ impl Operator for TensorScatter {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         2..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (cache, update) = (cx.operand(0)?, cx.operand(1)?);

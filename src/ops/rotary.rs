@@ -111,6 +111,9 @@ impl Operator for Rotary {
             Rotary::Cached => 4..=4,
         }
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let [cos, sin, ids] = self.places();
         let (x, cos, sin) = (cx.operand(0)?, cx.operand(cos)?, cx.operand(sin)?);

@@ -112,6 +112,9 @@ impl Operator for GridSample {
     fn operands(&self) -> RangeInclusive<usize> {
         2..=2
     }
+    fn removal(&self) -> Removal {
+        Removal::Exact
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, grid) = (cx.operand(0)?, cx.operand(1)?);
         let ([n, c, spatial @ ..], [own, points @ .., last]) = (x.axes, grid.axes) else {
@@ -221,6 +224,9 @@ impl Operator for AffineGrid {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let theta = cx.operand(0)?;
         let size = cx.extents("size")?.unwrap_or_default();
@@ -297,6 +303,9 @@ impl Operator for RoiAlign {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         3..=3
+    }
+    fn removal(&self) -> Removal {
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, boxes, batches) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

@@ -115,6 +115,9 @@ impl Operator for SkipNorm {
     fn operands(&self) -> RangeInclusive<usize> {
         3..=self.biases().1 + 1
     }
+    fn removal(&self) -> Removal {
+        Removal::Reestimated
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, skip) = (cx.operand(0)?, cx.operand(1)?);
         let Some((last, before)) = x.axes.split_last() else {
@@ -201,6 +204,9 @@ impl Operator for EmbedLayerNorm {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         7..=9
+    }
+    fn removal(&self) -> Removal {
+        Removal::Reestimated
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (ids, words, places) = (cx.operand(0)?, cx.operand(2)?, cx.operand(3)?);
