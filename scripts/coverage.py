@@ -203,6 +203,9 @@ def render(results, path):
     lines = [open(os.path.join(HERE, "coverage.txt")).read().strip(), "", "## In short", ""]
     lines += [f"- {len(rows)} files of {len({r['model'] for r in rows})} models: {len(good)} are pruned, verified and run in ONNX Runtime, {len(rows) - len(good)} are not (below).",
               f"- Largest error of a value that verification found, relative to the largest magnitude of the value: {max(r['verified'] for r in good):.1e}."]
+    unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
+    if unseen:
+        lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
     kinds = [("convolutional and mixer networks", lambda r: not r["attention"] and not r["model"].startswith("hf")), ("vision networks with attention", lambda r: r["attention"] and not r["model"].startswith("hf")),
              ("small transformers", lambda r: r["model"].startswith("hf"))]
     lines += ["", "| median of | files | prunable % | removable % | by outputs % | least prunable % | least removable % |", "|---|---|---|---|---|---|---|"]

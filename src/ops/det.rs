@@ -14,6 +14,9 @@ impl Operator for Det {
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
         let [before @ .., rows, columns] = x.axes else {

@@ -27,6 +27,9 @@ impl Operator for WindowFunction {
     fn operands(&self) -> RangeInclusive<usize> {
         0..=0
     }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
+    }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let Some(size) = cx.extent("size")? else {
             return cx.wrong("`size` is missing");
@@ -70,6 +73,9 @@ impl Operator for Dft {
     }
     fn operands(&self) -> RangeInclusive<usize> {
         1..=1
+    }
+    fn removal(&self) -> Removal {
+        Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
