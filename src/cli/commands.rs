@@ -240,7 +240,7 @@ fn stats(model: &Model, convention: Convention, json: bool) -> Result<(), Failur
             "macs_formula": cost.macs.to_string(),
             "memory": peak.map(|p| p.at),
             "memory_formula": peak.map(|p| p.bytes.to_string()),
-            "memory_during": node.map(|id| module.describe(module.node_cause(id))),
+            "memory_during": node.map(|id| module.describe(module.node_cause(id), &module.lines())),
             "at": at,
             "operations": module.nodes.len(),
         }));

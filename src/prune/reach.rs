@@ -47,7 +47,7 @@ pub struct Rest {
 /// Sums up what free dims reach.
 pub fn reach(module: &Module, facts: &Facts) -> Reach {
     let at = standard_binding(module, facts);
-    let fixed = fixed(module);
+    let (fixed, lines) = (fixed(module), module.lines());
     let mut reach = Reach {
         macs: 0,
         widths: 0,
@@ -116,7 +116,7 @@ pub fn reach(module: &Module, facts: &Facts) -> Reach {
             reason,
             macs: 0,
             operations: 0,
-            first: module.describe(module.node_cause(id)),
+            first: module.describe(module.node_cause(id), &lines),
         });
         entry.macs = entry.macs.saturating_add(left);
         entry.operations += 1;
