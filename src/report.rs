@@ -220,7 +220,9 @@ pub fn stats(module: &Module, cost: &Cost, peak: Option<&Peak>, at: &Binding) ->
     };
     line("MACs", cost.macs_at(at), &cost.macs, "");
     if let Some(peak) = peak {
-        let node = peak.node.map(|id| module.describe(module.node_cause(id), &module.lines()));
+        let node = peak
+            .node
+            .map(|id| module.describe(module.node_cause(id), &module.lines()));
         let node = node.map_or(String::new(), |node| format!(", during {node}"));
         let left_out = match peak.left_out {
             0 => String::new(),
