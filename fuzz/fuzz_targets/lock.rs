@@ -1,0 +1,3 @@
+//! Locks.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tpc_fuzz::lock(data));

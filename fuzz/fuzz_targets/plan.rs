@@ -1,0 +1,3 @@
+//! Plans.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tpc_fuzz::plan(data));

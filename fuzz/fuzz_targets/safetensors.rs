@@ -1,0 +1,3 @@
+//! Weights files.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tpc_fuzz::safetensors(data));

@@ -1,0 +1,3 @@
+//! Texts of modules.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tpc_fuzz::tir(data));
