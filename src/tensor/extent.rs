@@ -130,7 +130,7 @@ impl Extent {
     /// The quotient where the division leaves nothing, as polynomials.
     pub fn exact_div(&self, by: &Extent) -> Option<Extent> {
         if let (Some(a), Some(b)) = (self.known(), by.known()) {
-            return (b != 0 && a % b == 0).then(|| Extent::from(a / b));
+            return (a.checked_rem(b) == Some(0)).then(|| Extent::from(a / b));
         }
         if self == by {
             return Some(Extent::from(1i64));
@@ -149,7 +149,7 @@ impl Extent {
             for factor in lead {
                 left.remove(left.iter().position(|f| f == factor)?);
             }
-            if d % c != 0 {
+            if d.checked_rem(*c) != Some(0) {
                 return None;
             }
             let term = Extent::normal(Poly::from([(left, d / c)]))?;
