@@ -5,6 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 /// Most nodes that a model may have once its functions are written out.
 const MOST: usize = 1 << 20;
+/// Most calls of functions: they may call each other and write out to nothing.
+const MOST_CALLS: usize = 1 << 17;
+/// Most bytes of the names that are made for what is written out: each has those of all calls around it.
+const MOST_NAMED: usize = 1 << 28;
 /// Deepest nesting of calls and subgraphs.
 const DEEPEST: usize = 64;
 
@@ -40,6 +44,7 @@ pub fn functions(mut model: ModelProto) -> Result<ModelProto, String> {
         table,
         calls: 0,
         nodes: 0,
+        named: 0,
     };
     if let Some(graph) = &mut model.graph {
         inliner.graph(graph, 0)?;
@@ -71,6 +76,7 @@ struct Inliner<'a> {
     table: HashMap<Key<'a>, &'a FunctionProto>,
     calls: usize,
     nodes: usize,
+    named: usize,
 }
 
 impl Inliner<'_> {
@@ -104,6 +110,9 @@ impl Inliner<'_> {
             return Ok(());
         };
         self.calls += 1;
+        if self.calls > MOST_CALLS {
+            return Err("local functions call each other too often".into());
+        }
         let name = match node.name.as_deref() {
             Some(name) if !name.is_empty() => name.to_string(),
             _ => format!("{}.{}", op_type(&node), self.calls),
@@ -113,6 +122,11 @@ impl Inliner<'_> {
             let mut inner = inner.clone();
             attributes(&mut inner, function, &node);
             names.rename(&mut inner);
+            let made = inner.input.iter().chain(&inner.output).chain(&inner.name);
+            self.named += made.map(String::len).sum::<usize>();
+            if self.named > MOST_NAMED {
+                return Err("local functions write out to names that are too long".into());
+            }
             self.node(inner, depth + 1, out)?;
         }
         for (k, outer) in node.output.iter().enumerate() {
