@@ -38,7 +38,7 @@ impl Folded {
             d if d.is_float() => MOST_FLOATS,
             _ => return None,
         };
-        if tensor.len() > most {
+        if volume(&tensor.shape)? > most {
             return None;
         }
         let items = if tensor.dtype.is_float() {
@@ -74,8 +74,8 @@ impl Folded {
     }
     /// The same elements under another shape.
     pub fn shaped(&self, shape: Vec<usize>) -> Option<Folded> {
-        let count = shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
-        (count == Some(self.items.len())).then(|| Folded {
+        volume(&shape)?;
+        (shape.iter().product::<usize>() == self.items.len()).then(|| Folded {
             shape,
             ..self.clone()
         })
@@ -190,8 +190,15 @@ pub fn broadcast(shapes: &[&[usize]]) -> Option<Vec<usize>> {
             }
         }
     }
-    let count = all.iter().try_fold(1usize, |all, n| all.checked_mul(*n))?;
-    (count <= MOST).then_some(all)
+    volume(&all).map(|_| all)
+}
+
+/// How many elements a shape has, its empty axes aside, if they are few: a tensor without elements may have axes that are
+/// longer than anything that can be counted through.
+fn volume(shape: &[usize]) -> Option<usize> {
+    let mut extents = shape.iter().map(|n| (*n).max(1));
+    let count = extents.try_fold(1usize, |all, n| all.checked_mul(n))?;
+    (count <= MOST).then_some(count)
 }
 
 fn elementwise(op: Arithmetic, node: &NodeProto, inputs: &[Option<&Folded>]) -> Option<Folded> {

@@ -242,10 +242,9 @@ fn transpose(node: &NodeProto, x: &Folded) -> Option<Folded> {
     if perm.len() != rank {
         return None;
     }
-    let (shape, step) = (
-        perm.iter().map(|a| x.shape[*a]).collect::<Vec<_>>(),
-        strides(&x.shape),
-    );
+    let shape: Vec<usize> = perm.iter().map(|a| x.shape[*a]).collect();
+    // An axis that is named twice makes a tensor of another size.
+    let (shape, step) = (broadcast(&[&shape])?, strides(&x.shape));
     let moved: Vec<usize> = perm.iter().map(|a| step[*a]).collect();
     let mut items = vec![];
     walk(&shape, [&moved], |[i]| items.push(x.items.get(i).cloned()));
