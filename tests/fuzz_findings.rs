@@ -5,6 +5,7 @@ mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use tpc::prune::Runner;
 
 fn again(target: &str, check: fn(&[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -47,4 +48,20 @@ fn plans() {
 #[test]
 fn locks() {
     again("lock", targets::lock);
+}
+
+#[test]
+fn values_that_no_memory_holds() {
+    let text = "param @s : f32[4, 4]\n%y = tile(@s) {repeats = [1, 1099511627776]}\noutput %y";
+    let source = tpc::diag::Source {
+        name: "large.tir".into(),
+        text: text.into(),
+    };
+    let module = tpc::syntax::parse(&source.into(), &tpc::syntax::Seeded::new(0)).unwrap();
+    let facts = tpc::ir::propagate(&module).unwrap();
+    let said = tpc::exec::Cpu.run(&module, &facts, &[]).unwrap_err();
+    assert_eq!(
+        said.to_string(),
+        "`y` failed: it has more elements than memory holds"
+    );
 }

@@ -6,6 +6,9 @@ use crate::tensor::{Extent, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Most elements of a value that a run begins with; an empty axis counts as one position.
+const MOST: i64 = 1 << 34;
+
 /// The numbers of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
@@ -14,7 +17,7 @@ pub struct Bindings {
 
 impl Bindings {
     /// What the inputs say. Fails where their number, types, ranks or extents do not fit the model, and where an
-    /// equality does not hold that the model takes for granted.
+    /// equality does not hold that the model takes for granted, and where a value is too large for any memory.
     pub fn of(module: &Module, facts: &Facts, inputs: &[Tensor]) -> Result<Bindings, RunError> {
         if inputs.len() != module.inputs.len() {
             let message = format!(
@@ -77,7 +80,23 @@ impl Bindings {
                 )));
             }
         }
+        bindings.sizes(module, facts)?;
         Ok(bindings)
+    }
+    /// What no memory holds is refused before anything is computed.
+    fn sizes(&self, module: &Module, facts: &Facts) -> Result<(), RunError> {
+        for (value, ty) in module.values.iter().zip(&facts.values) {
+            let axes = ty.axes.as_deref().unwrap_or_default();
+            let count = axes.iter().try_fold(1i64, |all, d| {
+                let n = self.number(facts.dims.extent(*d))?;
+                Some(all.saturating_mul(n.max(1)))
+            });
+            if count.is_some_and(|n| n > MOST) {
+                let message = "it has more elements than memory holds";
+                return Err(RunError::Failed(value.name.to_string(), message.into()));
+            }
+        }
+        Ok(())
     }
     /// The number of an extent, where all of its symbols are bound.
     pub fn number(&self, extent: &Extent) -> Option<i64> {

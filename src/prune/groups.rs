@@ -8,6 +8,9 @@ use crate::tensor::Extent;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+/// Most positions that are chosen from, one by one; a param without elements may claim any number of them.
+const MOST: i64 = 1 << 24;
+
 /// What kind of extent an atom is.
 #[derive(
     Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -215,6 +218,7 @@ impl Reading<'_> {
         let (reason, stated) = match self.facts.dims.frozen(atom) {
             Some((reason, cause)) => (reason, stated(self.module, cause, &self.lines)),
             None if extent.known() == Some(1) => (Reason::SinglePosition, String::new()),
+            None if extent.known().is_some_and(|n| n > MOST) => (Reason::WorkLimit, String::new()),
             None => return None,
         };
         let extent = extent.to_string();
