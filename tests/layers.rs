@@ -28,6 +28,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("prost", &["onnx/wire", "onnx"]),
     ("safetensors", &["weights"]),
     ("npyz", &["weights"]),
+    ("zip", &["weights"]),
     ("toml", &["prune"]),
     ("globset", &["prune"]),
     ("blake3", &["prune"]),

@@ -1,68 +1,46 @@
 //! Tensors in numpy's files: one array in `.npy`, several in `.npz`.
-use super::WeightsError;
+use super::{WeightsError, npy};
 use crate::tensor::{DType, Tensor};
 use half::f16;
 use indexmap::IndexMap;
-use npyz::npz::{NpzArchive, NpzWriter};
-use npyz::{NpyFile, Order, WriterBuilder};
+use npyz::WriterBuilder;
+use npyz::npz::NpzWriter;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
-
-/// Most elements of an array that are believed before they are read.
-const MOST: u64 = 1 << 32;
+use zip::ZipArchive;
 
 /// The arrays of a file, by name; that of a `.npy` file has the name of the file, without its extension.
 pub fn read_arrays(path: &Path) -> Result<IndexMap<String, Tensor>, WeightsError> {
     let shown = path.display().to_string();
-    let wrong = |e: std::io::Error| WeightsError::Content(shown.clone(), e.to_string());
+    let wrong = |message: String| WeightsError::Content(shown.clone(), message);
     let file = File::open(path).map_err(|e| WeightsError::Io(shown.clone(), e))?;
-    if path.extension().is_some_and(|e| e == "npz") {
-        let mut archive = NpzArchive::new(BufReader::new(file)).map_err(wrong)?;
-        let names: Vec<String> = archive.array_names().map(str::to_string).collect();
-        let mut all = IndexMap::new();
-        for name in names {
-            let array = archive.by_name(&name).map_err(wrong)?;
-            let array = array.ok_or_else(|| wrong(std::io::Error::other("an array is gone")))?;
-            all.insert(name, tensor(array).map_err(wrong)?);
-        }
-        return Ok(all);
+    let mut file = BufReader::new(file);
+    if path.extension().is_none_or(|e| e != "npz") {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let tensor = npy::read(&mut file).map_err(wrong)?;
+        return Ok(IndexMap::from([(name.into_owned(), tensor)]));
     }
-    let array = NpyFile::new(BufReader::new(file)).map_err(wrong)?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(IndexMap::from([(
-        name.into_owned(),
-        tensor(array).map_err(wrong)?,
-    )]))
-}
-
-fn tensor<R: Read>(array: NpyFile<R>) -> std::io::Result<Tensor> {
-    let wrong = |message: String| std::io::Error::new(std::io::ErrorKind::InvalidData, message);
-    let shape: Vec<usize> = array.shape().iter().map(|n| *n as usize).collect();
-    let count = array
-        .shape()
-        .iter()
-        .try_fold(1u64, |all, n| all.checked_mul(*n));
-    if count.is_none_or(|n| n > MOST) {
-        return Err(wrong(format!("an array of shape {shape:?} is too large")));
-    }
-    if array.order() != Order::C && shape.iter().filter(|n| **n > 1).count() > 1 {
-        return Err(wrong("an array in Fortran's order".into()));
-    }
-    let kind = array.dtype().descr();
-    macro_rules! by_kind {
-        ($($text:literal $ty:ty),*) => {
-            match kind.trim_matches(['\'', '<', '>', '|', '=']) {
-                $($text => Tensor::from_vec::<$ty>(&shape, array.into_vec()?),)*
-                _ => return Err(wrong(format!("an array of type {kind}"))),
-            }
+    let mut archive = ZipArchive::new(file).map_err(|e| wrong(e.to_string()))?;
+    let mut all = IndexMap::new();
+    for at in 0..archive.len() {
+        let mut member = archive.by_index(at).map_err(|e| wrong(e.to_string()))?;
+        let Some(name) = member.name().strip_suffix(".npy").map(str::to_string) else {
+            continue;
         };
+        let tensor = npy::read(&mut member).and_then(|tensor| {
+            // The end has to be looked for: there the archive compares its checksum.
+            let end = member.read(&mut [0]).map_err(|e| e.to_string())?;
+            (end == 0)
+                .then_some(tensor)
+                .ok_or("more than an array".into())
+        });
+        let tensor = tensor.map_err(|e| wrong(format!("`{name}`: {e}")))?;
+        if all.insert(name.clone(), tensor).is_some() {
+            return Err(wrong(format!("two arrays have the name `{name}`")));
+        }
     }
-    let made = by_kind!(
-        "f8" f64, "f4" f32, "f2" f16, "i8" i64, "i4" i32, "i2" i16, "i1" i8, "u8" u64, "u4" u32, "u2" u16, "u1" u8,
-        "b1" bool
-    );
-    made.map_err(|e| wrong(e.to_string()))
+    Ok(all)
 }
 
 /// Writes tensors as arrays: several into `.npz`, exactly one into `.npy`. bf16, which numpy lacks, becomes f32.

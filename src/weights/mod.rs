@@ -1,5 +1,6 @@
 //! Weights files: safetensors, mapped when read and streamed when written; and numpy's, for what goes into a run.
 mod arrays;
+mod npy;
 mod read;
 mod write;
 
