@@ -62,6 +62,12 @@ fn values_in_order(module: &Module) -> Vec<ValueId> {
             }
         }
     }
+    // What nothing uses has a type all the same.
+    order.extend(
+        (0..module.values.len() as u32)
+            .map(ValueId)
+            .filter(|v| !seen.contains(v)),
+    );
     order
 }
 
