@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use tpc::dims::{Cause, Dim, Dims, Mismatch, Reason, Term};
 
 /// Well above what any of this takes, well below what an exponential takes.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Solves, in time, and gives the reason why a dimension is frozen.
 fn reason(dims: &mut Dims, d: Dim) -> Option<Reason> {
