@@ -8,8 +8,19 @@ use std::sync::Arc;
 /// Numbers for run-time symbols, by name.
 pub type Binding = BTreeMap<String, i64>;
 
-/// What run-time symbols other than batches are bound to in the two runs; later pairs where a model needs more.
-const PAIRS: [[i64; 2]; 5] = [[16, 23], [32, 48], [64, 96], [128, 160], [224, 256]];
+/// What run-time symbols other than batches are bound to in the two runs; later pairs where a model needs more, or the
+/// one size that a table of its positions was made for.
+const PAIRS: [[i64; 2]; 9] = [
+    [16, 23],
+    [32, 48],
+    [64, 96],
+    [128, 160],
+    [224, 256],
+    [256, 224],
+    [384, 384],
+    [299, 299],
+    [512, 512],
+];
 
 /// What to bind run-time symbols to: per run, what to try in turn.
 pub(super) fn bindings(
