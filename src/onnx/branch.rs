@@ -49,6 +49,11 @@ pub fn in_arm(node: &NodeProto) -> Option<&str> {
     own.and_then(|e| e.value.as_deref())
 }
 
+/// Whether a graph has branches.
+pub fn are_in(graph: &GraphProto) -> bool {
+    graph.node.iter().any(|node| arms(node).is_some())
+}
+
 /// Writes out the arms of every `If` of a graph that is not decided otherwise.
 pub fn write_out(graph: &mut GraphProto, decided: &Decided) {
     let inputs = graph.input.iter().map(|v| name_of(v).to_string());

@@ -35,8 +35,13 @@ pub fn read(path: &Path) -> Result<Module, Diagnostic> {
     let files = Files::beside(path);
     // What cannot be done with a branch shows on the way through the graph; then it is done again without.
     let mut decided = Decided::new();
+    let mut whole = model.graph.take().unwrap_or_default();
+    let branches = branch::are_in(&whole);
     loop {
-        let mut graph = model.graph.clone().unwrap_or_default();
+        let mut graph = match branches {
+            true => whole.clone(),
+            false => std::mem::take(&mut whole),
+        };
         branch::write_out(&mut graph, &decided);
         let mut import = Import {
             opset,
@@ -56,7 +61,7 @@ pub fn read(path: &Path) -> Result<Module, Diagnostic> {
         };
         import.module.meta = meta::of_model(&model, &graph);
         match (import.run(), import.branch.take()) {
-            (Err(_), Some((name, branch))) if decided.get(&name) != Some(&branch) => {
+            (Err(_), Some((name, branch))) if branches && decided.get(&name) != Some(&branch) => {
                 decided.insert(name, branch);
             }
             (Err(e), _) => return Err(e),

@@ -1,4 +1,5 @@
 //! Batch normalization with running statistics, or with those of the batch.
+use super::norm::{binary, unary};
 use super::table::{Binary, Unary};
 use super::*;
 use crate::tensor::Tensor;
@@ -101,30 +102,27 @@ impl Operator for BatchNorm {
         let channels = mask.axes(1);
         let mut column = vec![Expr::Num(1); rank];
         column[1] = channels[0].clone();
-        let zip = |mask: &mut dyn Mask, op, a, b| {
-            mask.emit(Op::Binary(op), &[Some(a), Some(b)], Attrs::new())
-        };
         let new_mean = mask.mean(x, 0, &axes);
-        let center = zip(mask, Binary::Sub, x, new_mean);
-        let square = zip(mask, Binary::Mul, center, center);
+        let center = binary(mask, Binary::Sub, x, new_mean);
+        let square = binary(mask, Binary::Mul, center, center);
         let new_var = mask.mean(square, 0, &axes);
         let epsilon = mask.scalar(0, epsilon);
-        let sum = zip(mask, Binary::Add, new_var, epsilon);
-        let deviation = mask.emit(Op::Unary(Unary::Sqrt), &[Some(sum)], Attrs::new());
-        let mut y = zip(mask, Binary::Div, center, deviation);
+        let sum = binary(mask, Binary::Add, new_var, epsilon);
+        let deviation = unary(mask, Unary::Sqrt, sum);
+        let mut y = binary(mask, Binary::Div, center, deviation);
         for (op, param) in [(Binary::Mul, scale), (Binary::Add, bias)] {
             let param = mask.reshape(param, column.clone());
-            y = zip(mask, op, y, param);
+            y = binary(mask, op, y, param);
         }
         let mut results = vec![y];
         for (old, new) in [(mean, new_mean), (var, new_var)] {
             let new = mask.reshape(new, channels.clone());
             let (keep, take) = (mask.scalar(3, momentum), mask.scalar(3, 1.0 - momentum));
             let (old, new) = (
-                zip(mask, Binary::Mul, old, keep),
-                zip(mask, Binary::Mul, new, take),
+                binary(mask, Binary::Mul, old, keep),
+                binary(mask, Binary::Mul, new, take),
             );
-            results.push(zip(mask, Binary::Add, old, new));
+            results.push(binary(mask, Binary::Add, old, new));
         }
         results.truncate(mask.result_count());
         results

@@ -1,5 +1,5 @@
 //! What picks positions by what stands there: chosen rows, boxes that do not overlap, maxima put back.
-use super::movement::{pick, wrong};
+use super::movement::{apart, pick, wrong};
 use super::*;
 use crate::dims::Reason;
 use crate::tensor::{DType, Tensor};
@@ -55,9 +55,6 @@ impl Operator for Compress {
         cx.result(x.dtype, axes);
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, condition) = (cx.operand(0)?, cx.operand(1)?.to_i64()?);
         let flat = cx.attrs.get("axis").is_none();
@@ -79,12 +76,7 @@ impl Operator for Compress {
             .collect();
         Ok(vec![pick(&x, &places, &[])?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }
 
 /// The corners of a box, the lesser ones first.
@@ -138,9 +130,6 @@ impl Operator for NonMaxSuppression {
         cx.result(DType::I64, axes);
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (boxes, scores) = (cx.operand(0)?, cx.operand(1)?);
         let [batches, classes, n] = scores.shape[..] else {
@@ -171,12 +160,7 @@ impl Operator for NonMaxSuppression {
         }
         Ok(vec![Tensor::from_i64(&[out.len() / 3, 3], out)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }
 
 impl Operator for MaxUnpool {
@@ -215,9 +199,6 @@ impl Operator for MaxUnpool {
         }
         cx.result(x.dtype, axes);
         Ok(())
-    }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?.to_i64()?);
@@ -262,10 +243,5 @@ impl Operator for MaxUnpool {
         }
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }

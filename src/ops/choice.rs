@@ -1,5 +1,6 @@
 //! Choice between operands: element by element, or of all at once.
 use super::index::{broadcast_strides, walk};
+use super::movement::apart;
 use super::*;
 use crate::dims::Reason;
 use crate::tensor::Tensor;
@@ -51,9 +52,6 @@ impl Operator for If {
         }
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let holds = cx.operand(0)?.to_i64()?.first().is_some_and(|x| *x != 0);
         let count = cx.operands.len() / 2;
@@ -62,12 +60,7 @@ impl Operator for If {
             .map(|k| Ok(cx.operand(k)?.clone()))
             .collect()
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }
 
 /// `where(condition, x, y)`, with numpy's broadcasting.
@@ -88,9 +81,6 @@ impl Operator for Where {
         let axes = cx.broadcast(&[condition.axes, x.axes, y.axes])?;
         cx.result(x.dtype, axes);
         Ok(())
-    }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (c, x, y) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
@@ -115,12 +105,7 @@ impl Operator for Where {
         };
         Ok(vec![out.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
     fn ragged(&self, _: &Pairs<'_>) -> bool {
         true
     }

@@ -1,6 +1,6 @@
 //! Columns of blocks put back into an image: where blocks overlap, they add up.
 use super::index::{strides, unravel};
-use super::movement::{as_eval, wrong};
+use super::movement::{apart, as_eval, wrong};
 use super::window::Window;
 use super::*;
 use crate::dims::Reason;
@@ -66,9 +66,6 @@ impl Operator for Col2Im {
         cx.result(x.dtype, axes);
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let x = cx.operand(0)?;
         let (dtype, shape) = cx.result(0)?;
@@ -113,10 +110,5 @@ impl Operator for Col2Im {
         }
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }

@@ -1,5 +1,5 @@
 //! A gate: one operand through an activation, times the other.
-use super::movement::wrong;
+use super::movement::{apart, wrong};
 use super::*;
 use crate::tensor::Tensor;
 
@@ -26,9 +26,6 @@ impl Operator for Swiglu {
         }
         cx.result_like(0)
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (gate, x) = (cx.operand(0)?, cx.operand(1)?);
         if gate.shape != x.shape {
@@ -42,10 +39,5 @@ impl Operator for Swiglu {
             Tensor::from_f32(&x.shape, all.collect())?.cast(dtype)?,
         ])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }

@@ -369,11 +369,13 @@ impl Norm {
     }
 }
 
-fn binary(mask: &mut dyn Mask, op: Binary, a: Handle, b: Handle) -> Handle {
+/// An operation on two values of a masked program.
+pub(super) fn binary(mask: &mut dyn Mask, op: Binary, a: Handle, b: Handle) -> Handle {
     mask.emit(Op::Binary(op), &[Some(a), Some(b)], Attrs::new())
 }
 
-fn unary(mask: &mut dyn Mask, op: Unary, x: Handle) -> Handle {
+/// An operation on one.
+pub(super) fn unary(mask: &mut dyn Mask, op: Unary, x: Handle) -> Handle {
     mask.emit(Op::Unary(op), &[Some(x)], Attrs::new())
 }
 

@@ -1,5 +1,5 @@
 //! Operators on quantized operands: each is an operator on floats between dequantizing and quantizing.
-use super::movement::wrong;
+use super::movement::{apart, wrong};
 use super::quantize::rounded;
 use super::table::family;
 use super::*;
@@ -171,9 +171,6 @@ impl Operator for Qlinear {
         }
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let mut floats = vec![];
         for k in self.data(cx.operands.len()) {
@@ -200,10 +197,5 @@ impl Operator for Qlinear {
         }
         Ok(all)
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }

@@ -1,6 +1,6 @@
 //! Images looked at between their pixels: at the points of a grid, and in boxes.
 use super::index::{strides, unravel};
-use super::movement::{position, wrong};
+use super::movement::{apart, position, wrong};
 use super::*;
 use crate::dims::Reason;
 use crate::tensor::Tensor;
@@ -132,9 +132,6 @@ impl Operator for GridSample {
         cx.result(x.dtype, axes);
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, grid) = (cx.operand(0)?, cx.operand(1)?);
         let (dtype, shape) = cx.result(0)?;
@@ -209,12 +206,7 @@ impl Operator for GridSample {
         }
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }
 
 impl Operator for AffineGrid {
@@ -248,9 +240,6 @@ impl Operator for AffineGrid {
         cx.result(theta.dtype, axes);
         Ok(())
     }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
-    }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let theta = cx.operand(0)?;
         let (dtype, shape) = cx.result(0)?;
@@ -282,12 +271,7 @@ impl Operator for AffineGrid {
         }
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }
 
 impl Operator for RoiAlign {
@@ -327,9 +311,6 @@ impl Operator for RoiAlign {
         }
         cx.result(x.dtype, axes);
         Ok(())
-    }
-    fn macs(&self, _: &View<'_>) -> Extent {
-        Extent::from(0i64)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
         let (x, boxes, batches) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
@@ -407,10 +388,5 @@ impl Operator for RoiAlign {
         }
         Ok(vec![Tensor::from_f32(shape, out)?.cast(dtype)?])
     }
-    fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
-    }
-    fn usage(&self, view: &View<'_>, k: usize) -> Use {
-        all_axes(view, k, Role::Other)
-    }
+    apart!();
 }

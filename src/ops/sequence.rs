@@ -1,7 +1,7 @@
 //! Sequences: a tensor cut into items along an axis, and one of the items. A sequence is held as the tensor that was cut.
-use super::movement::{every, moves, pick, wrong};
+use super::movement::{every, moves, pick, position, wrong};
+use super::split::parts;
 use super::*;
-use crate::dims::{Dim, Reason};
 use crate::tensor::Tensor;
 
 /// `split_to_sequence(x) {axis, sizes}`: items of these sizes; the axis is their sum.
@@ -10,41 +10,6 @@ pub struct SplitToSequence;
 /// `sequence_at(sequence) {axis, sizes, index}`: the item at a place, of a sequence that is cut as `axis` and `sizes`
 /// say. A negative place counts from the end.
 pub struct SequenceAt;
-
-/// The axis, its items, and whether all their extents are known.
-fn items(cx: &mut Rule<'_>) -> Result<(usize, Vec<Dim>), RuleError> {
-    let x = cx.operand(0)?;
-    let axis = cx.axis("axis", 0, x.axes.len())?;
-    let Some(sizes) = cx.extents("sizes")? else {
-        return cx.wrong("`sizes` is missing");
-    };
-    if sizes.is_empty() || sizes.iter().any(|s| s.known().is_some_and(|n| n < 0)) {
-        return cx.wrong("`sizes` is empty, or one of them is negative");
-    }
-    let whole = x.axes[axis];
-    let known = sizes.iter().all(Extent::is_known) && cx.known(whole).is_some();
-    let items: Vec<Dim> = sizes.into_iter().map(|s| cx.dims.axis(s)).collect();
-    let sum = cx.dims.concat(&items);
-    cx.equate(whole, sum)?;
-    for (k, item) in items.iter().enumerate() {
-        if !known {
-            cx.freeze(*item, Reason::RuntimeExtent);
-        } else if cx.known(*item) == Some(0) {
-            cx.freeze(*item, Reason::SinglePosition);
-        }
-        cx.attr_is("sizes", Some(k), vec![*item]);
-    }
-    if !known {
-        cx.freeze(whole, Reason::RuntimeExtent);
-    }
-    Ok((axis, items))
-}
-
-/// A place among `n` items, counted from the front.
-fn place(index: i64, n: usize) -> Option<usize> {
-    let index = if index < 0 { index + n as i64 } else { index };
-    usize::try_from(index).ok().filter(|i| *i < n)
-}
 
 impl Operator for SplitToSequence {
     fn attrs(&self) -> &'static [AttrSpec] {
@@ -57,7 +22,7 @@ impl Operator for SplitToSequence {
         Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
-        items(cx)?;
+        parts(cx)?;
         cx.result_like(0)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -85,9 +50,9 @@ impl Operator for SequenceAt {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
-        let (axis, items) = items(cx)?;
+        let (axis, items) = parts(cx)?;
         let index = cx.attrs.int_or("index", 0);
-        let Some(at) = place(index, items.len()) else {
+        let Some(at) = position(index, items.len()) else {
             return cx.wrong(format!("item {index} of a sequence of {}", items.len()));
         };
         let mut axes = x.axes.to_vec();
@@ -99,7 +64,7 @@ impl Operator for SequenceAt {
         let x = cx.operand(0)?;
         let axis = cx.axis("axis", 0, x.shape.len())?;
         let sizes = cx.attrs.ints("sizes").unwrap_or_default();
-        let at = place(cx.attrs.int_or("index", 0), sizes.len());
+        let at = position(cx.attrs.int_or("index", 0), sizes.len());
         let bounds = at.map(|at| (sizes[..at].iter().sum::<i64>(), sizes[at]));
         let Some((start, size)) = bounds else {
             return wrong("there is no such item");

@@ -2,6 +2,7 @@
 use super::attend::floats;
 use super::index::{broadcast_strides, walk};
 use super::movement::{position, wrong};
+use super::norm::{binary, unary};
 use super::table::{Binary, Reduce, Unary, family};
 use super::*;
 use crate::dims::{Dim, Reason};
@@ -74,7 +75,7 @@ fn masked_norm(
     let square = binary(mask, Binary::Mul, center, center);
     let spread = mean(mask, square);
     let spread = binary(mask, Binary::Add, spread, epsilon);
-    let deviation = mask.emit(Op::Unary(Unary::Sqrt), &[Some(spread)], Attrs::new());
+    let deviation = unary(mask, Unary::Sqrt, spread);
     let mut y = binary(mask, Binary::Div, center, deviation);
     for (param, op) in params.into_iter().zip([Binary::Mul, Binary::Add]) {
         if let Some(param) = param {
@@ -83,10 +84,6 @@ fn masked_norm(
     }
     let one = mask.scalar(k, 1.0);
     [y, average, binary(mask, Binary::Div, one, deviation)]
-}
-
-fn binary(mask: &mut dyn Mask, op: Binary, a: Handle, b: Handle) -> Handle {
-    mask.emit(Op::Binary(op), &[Some(a), Some(b)], Attrs::new())
 }
 
 /// States that operand `k`, if it is there, is a vector along an axis.
