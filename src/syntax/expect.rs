@@ -1,5 +1,5 @@
 //! What the parser expected, in plain words.
-use super::token::{Mistake, Token};
+use super::token::{Mistake, Token, Tokens};
 use crate::diag::{Span, nearest};
 use lalrpop_util::ParseError;
 
@@ -38,14 +38,13 @@ fn found(text: &str, start: usize, token: Token<'_>, end: usize, expected: &[Str
         && only == "\"(\""
     {
         // An operator's name without operands: perhaps it is no operator.
-        let before = text[..start].trim_end();
-        let from = before
-            .rfind(|c: char| !c.is_ascii_alphanumeric() && !"_.".contains(c))
-            .map_or(0, |at| at + 1);
-        if let Some(near) = nearest(&before[from..], STATEMENTS) {
-            let message = format!("`{}` begins no statement", &before[from..]);
-            return Mistake::new(Span::new(from, before.len()), message)
-                .help(format!("there is `{near}`"));
+        let before = Tokens::new(&text[..start]).flatten();
+        let before = before.filter(|(_, token, _)| !matches!(token, Token::Comment(_)));
+        if let Some((from, Token::Word(name), to)) = before.last()
+            && let Some(near) = nearest(name, STATEMENTS)
+        {
+            let message = format!("`{name}` begins no statement");
+            return Mistake::new(Span::new(from, to), message).help(format!("there is `{near}`"));
         }
     }
     let mistake = Mistake::new(
