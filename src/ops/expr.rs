@@ -122,6 +122,7 @@ impl fmt::Display for Expr {
         fn level(e: &Expr) -> u8 {
             match e {
                 Expr::Num(n) if *n < 0 => 0,
+                Expr::Difference(a, _) if **a == Expr::Num(0) => 2,
                 Expr::Sum(_) | Expr::Difference(..) | Expr::Extent(_) => 0,
                 Expr::Product(_) | Expr::Quotient(..) => 1,
                 Expr::Num(_) | Expr::Name(_) => 2,
@@ -155,6 +156,10 @@ impl fmt::Display for Expr {
                     part(p, 2, f)?;
                 }
                 Ok(())
+            }
+            Expr::Difference(a, b) if **a == Expr::Num(0) => {
+                f.write_str("-")?;
+                part(b, 2, f)
             }
             Expr::Difference(a, b) => {
                 part(a, 0, f)?;
