@@ -97,6 +97,15 @@ impl Expr {
                 .ok_or_else(overflow),
         }
     }
+    /// What a sign stands before: a number with a sign is another number.
+    fn negated(&self) -> Option<&Expr> {
+        match self {
+            Expr::Difference(a, b) if **a == Expr::Num(0) => {
+                Some(&**b).filter(|b| !matches!(b, Expr::Num(_)))
+            }
+            _ => None,
+        }
+    }
     /// Calls `visit` with every name in the expression.
     pub fn names<'a>(&'a self, visit: &mut dyn FnMut(&'a Arc<str>)) {
         match self {
@@ -122,7 +131,7 @@ impl fmt::Display for Expr {
         fn level(e: &Expr) -> u8 {
             match e {
                 Expr::Num(n) if *n < 0 => 0,
-                Expr::Difference(a, _) if **a == Expr::Num(0) => 2,
+                e if e.negated().is_some() => 2,
                 Expr::Sum(_) | Expr::Difference(..) | Expr::Extent(_) => 0,
                 Expr::Product(_) | Expr::Quotient(..) => 1,
                 Expr::Num(_) | Expr::Name(_) => 2,
@@ -157,11 +166,11 @@ impl fmt::Display for Expr {
                 }
                 Ok(())
             }
-            Expr::Difference(a, b) if **a == Expr::Num(0) => {
-                f.write_str("-")?;
-                part(b, 2, f)
-            }
             Expr::Difference(a, b) => {
+                if let Some(of) = self.negated() {
+                    f.write_str("-")?;
+                    return part(of, 2, f);
+                }
                 part(a, 0, f)?;
                 f.write_str(" - ")?;
                 part(b, 1, f)
