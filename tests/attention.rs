@@ -5,12 +5,14 @@ use tpc::ir::propagate;
 use tpc::prune::{Class, Keep, groups};
 
 /// The networks of `tests/filetests/groups` that attend, with the counts (heads, key-value heads, repeats) they have.
-const NETS: [(&str, &[usize]); 5] = [
+const NETS: [(&str, &[usize]); 7] = [
     ("attention", &[3, 2]),
     ("fused_grouped_query", &[3, 2]),
     ("head_norms", &[3]),
     ("fused_sequence", &[2]),
     ("cross_attention", &[3]),
+    ("run_time_heads", &[3, 2, 2]),
+    ("run_time_rows", &[]),
 ];
 
 fn net(name: &str) -> Net {

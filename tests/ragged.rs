@@ -5,7 +5,7 @@ use common::{Net, Random};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tpc::diag::Source;
-use tpc::dims::Term;
+use tpc::dims::{Term, known};
 use tpc::ir::Def;
 use tpc::prune::{Keep, Kept, Lock, Picks, Plan, Ragged, Rows, groups, ragged, recover, select};
 use tpc::tensor::Pick;
@@ -178,7 +178,7 @@ fn rows_in_each_others_place_are_caught() {
                 for wrong in wrongs.iter().filter(|w| **w != right) {
                     let mut other = Keep::all();
                     other.put(*atom, rows(wrong.clone()));
-                    let picks = Picks::new(&net.facts.dims, &other);
+                    let picks = Picks::new(&net.facts.dims, &other, &known);
                     let picks = { picks }.of(net.facts.axes(v).unwrap()).unwrap();
                     if picks.iter().all(|p| **p == Pick::All) {
                         continue;

@@ -80,7 +80,7 @@ impl Dims {
     /// The parts or factors of the form in which a class is read.
     fn form(&self, id: Id) -> Vec<Id> {
         if !self.is_known(id) {
-            return vec![];
+            return self.product_of(id).map_or(vec![], |p| p.to_vec());
         }
         let (cats, muls) = self.forms_of(id);
         let cat = cats.into_iter().next();

@@ -26,11 +26,12 @@ mod terms;
 
 pub use explain::Step;
 pub(crate) use factor::gcd;
-pub use read::Term;
+pub use read::{Sizes, Term, known};
 pub use rule::Applied;
 
 use crate::tensor::Extent;
 use egg::{EGraph, Id};
+use refine::NOBODY;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use terms::{Node, Table};
@@ -163,7 +164,8 @@ impl Dims {
             memo: RefCell::default(),
         }
     }
-    /// A new axis of a tensor: it may shrink, never vanish. An axis with a run-time extent is frozen from birth.
+    /// A new axis of a tensor: it may shrink, never vanish. With a run-time extent it is frozen, but for the known factors
+    /// of what turns out to be a product.
     pub fn axis(&mut self, extent: impl Into<Extent>) -> Dim {
         let id = self.symbol(extent.into(), true);
         Dim::from(id)
@@ -252,7 +254,9 @@ impl Dims {
     }
     /// Why the dimension is frozen, and what stated it.
     pub fn frozen(&self, d: Dim) -> Option<(Reason, Cause)> {
-        self.graph[d.id()].data.frozen
+        let leaf = || !self.is_known(d.id()) && self.product_of(d.id()).is_none();
+        let stated = self.fact(d.id()).frozen;
+        stated.or_else(|| leaf().then_some((Reason::RuntimeExtent, NOBODY)))
     }
     /// Whether some operator carries it as a batch or group index.
     pub fn is_count(&self, d: Dim) -> bool {

@@ -1,5 +1,6 @@
 //! Reading a solved algebra: terms, atoms, kept positions.
 use super::{Dim, Dims};
+use crate::tensor::Extent;
 use egg::Id;
 
 /// A dimension in terms of atoms.
@@ -28,6 +29,14 @@ impl Term {
     }
 }
 
+/// The number of positions that an extent stands for, where that is told.
+pub type Sizes<'s> = dyn Fn(&Extent) -> Option<usize> + 's;
+
+/// That of extents which are numbers.
+pub fn known(extent: &Extent) -> Option<usize> {
+    extent.known().and_then(|n| usize::try_from(n).ok())
+}
+
 impl Dims {
     /// The term of a dimension, as solved.
     pub fn term(&self, d: Dim) -> Term {
@@ -39,11 +48,13 @@ impl Dims {
         if let Some(known) = self.memo.borrow().get(&id) {
             return known.clone();
         }
-        let known = self.fact(id).extent.is_known();
-        if !known || self.heavy.contains(&id) || path.contains(&id) {
+        if self.heavy.contains(&id) || path.contains(&id) {
             return Term::Atom(Dim::from(id));
         }
-        let (cats, muls) = self.forms_of(id);
+        let (cats, muls) = match self.is_known(id) {
+            true => self.forms_of(id),
+            false => (vec![], self.product_of(id).into_iter().collect()),
+        };
         path.push(id);
         let flat = |term: Term, sum: bool| match (term, sum) {
             (Term::Sum(parts), true) | (Term::Product(parts), false) => parts,
@@ -77,29 +88,46 @@ impl Dims {
         d: Dim,
         keep: &dyn Fn(Dim) -> Option<&'k [usize]>,
     ) -> Option<Vec<usize>> {
+        self.kept_at(d, keep, &known)
+    }
+
+    /// The same of any dimension, given the number of positions of extents.
+    pub fn kept_at<'k>(
+        &self,
+        d: Dim,
+        keep: &dyn Fn(Dim) -> Option<&'k [usize]>,
+        sizes: &Sizes<'_>,
+    ) -> Option<Vec<usize>> {
         let term = self.term(d);
         if !term.atoms().into_iter().any(|atom| keep(atom).is_some()) {
             return None;
         }
-        Some(self.positions(&term, keep))
+        Some(self.positions(&term, keep, sizes))
     }
 
-    fn positions<'k>(&self, term: &Term, keep: &dyn Fn(Dim) -> Option<&'k [usize]>) -> Vec<usize> {
+    fn positions<'k>(
+        &self,
+        term: &Term,
+        keep: &dyn Fn(Dim) -> Option<&'k [usize]>,
+        sizes: &Sizes<'_>,
+    ) -> Vec<usize> {
         match term {
             Term::Atom(atom) => match keep(*atom) {
                 Some(kept) => kept.to_vec(),
-                None => (0..self.size(term)).collect(),
+                None => (0..self.size_at(term, sizes)).collect(),
             },
             Term::Sum(parts) => {
                 let (mut all, mut at) = (vec![], 0);
                 for part in parts {
-                    all.extend(self.positions(part, keep).into_iter().map(|p| at + p));
-                    at += self.size(part);
+                    let own = self.positions(part, keep, sizes);
+                    all.extend(own.into_iter().map(|p| at + p));
+                    at += self.size_at(part, sizes);
                 }
                 all
             }
             Term::Product(factors) => factors.iter().fold(vec![0], |rows, factor| {
-                let (n, columns) = (self.size(factor), self.positions(factor, keep));
+                let n = self.size_at(factor, sizes);
+                let columns = self.positions(factor, keep, sizes);
                 rows.iter()
                     .flat_map(|r| columns.iter().map(move |c| r * n + c))
                     .collect()
@@ -109,28 +137,37 @@ impl Dims {
 
     /// The number of positions of a term; 0 where it is not known.
     pub fn size(&self, term: &Term) -> usize {
+        self.size_at(term, &known)
+    }
+
+    /// The number of positions of a term, given that of extents; 0 where it is not known.
+    pub fn size_at(&self, term: &Term, sizes: &Sizes<'_>) -> usize {
         match term {
-            Term::Atom(atom) => self
-                .extent(*atom)
-                .known()
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(0),
-            Term::Sum(parts) => parts.iter().map(|p| self.size(p)).sum(),
-            Term::Product(factors) => factors.iter().map(|f| self.size(f)).product(),
+            Term::Atom(atom) => sizes(self.extent(*atom)).unwrap_or(0),
+            Term::Sum(parts) => parts.iter().map(|p| self.size_at(p, sizes)).sum(),
+            Term::Product(factors) => factors.iter().map(|f| self.size_at(f, sizes)).product(),
         }
     }
 
     /// Per position of a dimension, which positions of which atoms it needs: it is kept when all of them are.
     pub fn needs(&self, d: Dim) -> Vec<Vec<(Dim, usize)>> {
-        self.term_needs(&self.term(d))
+        self.needs_at(d, &known)
     }
 
-    fn term_needs(&self, term: &Term) -> Vec<Vec<(Dim, usize)>> {
+    /// The same, given the number of positions of extents.
+    pub fn needs_at(&self, d: Dim, sizes: &Sizes<'_>) -> Vec<Vec<(Dim, usize)>> {
+        self.term_needs(&self.term(d), sizes)
+    }
+
+    fn term_needs(&self, term: &Term, sizes: &Sizes<'_>) -> Vec<Vec<(Dim, usize)>> {
+        let below = |part| self.term_needs(part, sizes);
         match term {
-            Term::Atom(atom) => (0..self.size(term)).map(|i| vec![(*atom, i)]).collect(),
-            Term::Sum(parts) => parts.iter().flat_map(|p| self.term_needs(p)).collect(),
+            Term::Atom(atom) => (0..self.size_at(term, sizes))
+                .map(|i| vec![(*atom, i)])
+                .collect(),
+            Term::Sum(parts) => parts.iter().flat_map(below).collect(),
             Term::Product(factors) => factors.iter().fold(vec![vec![]], |rows, factor| {
-                let columns = self.term_needs(factor);
+                let columns = below(factor);
                 rows.iter()
                     .flat_map(|r| {
                         columns.iter().map(move |c| {

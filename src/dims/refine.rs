@@ -4,7 +4,8 @@
 //! * Distribution happens only where a concatenation meets a product, and only for the pieces asked for.
 //! * A unit factor is frozen only where its removal would empty an axis; else it stays, and `1*(b+c) = 1*b + 1*c`.
 //! * Rows that do not fit freeze only the coprime core; common inner and outer factors stay free.
-//! * A class with a run-time extent freezes what it is made of, and is not refined.
+//! * Of run-time extents only products are refined, as far as one extent divides another; what is concatenated freezes.
+use super::factor::Factored;
 use super::terms::{Fact, Node};
 use super::{Cause, Conflict, Dims, Reason};
 use egg::Id;
@@ -99,14 +100,14 @@ impl Dims {
         if frozen.is_some() && known && self.ext(id) == 1 {
             self.drop_frozen_unit(id);
         }
-        if !known
-            || cats
-                .iter()
-                .flatten()
-                .chain(muls.iter().flatten())
-                .any(|p| !self.is_known(*p))
-        {
-            return;
+        let mut parts = cats.iter().flatten().chain(muls.iter().flatten());
+        if !known || parts.any(|p| !self.is_known(*p)) {
+            if frozen.is_some() {
+                return;
+            }
+            if known || !cats.is_empty() {
+                return self.freeze_class(id, (Reason::RuntimeExtent, NOBODY));
+            }
         }
         if needed {
             muls.iter().flatten().for_each(|part| self.need(*part));
@@ -132,8 +133,12 @@ impl Dims {
         }
         while muls.len() > 1 {
             let Some(other) = muls.pop() else { break };
-            if !self.factor(muls[0], other) {
-                return self.graph.analysis.dirty.push(id);
+            match self.factor(muls[0], other) {
+                Factored::Done => {}
+                Factored::UnitsFirst => return self.graph.analysis.dirty.push(id),
+                Factored::Never => {
+                    return self.freeze_class(id, (Reason::RuntimeExtent, NOBODY));
+                }
             }
             self.drop_form(id, Node::Mul(other), Some(Node::Mul(muls[0])));
         }

@@ -9,7 +9,8 @@ impl Dims {
     /// A row-major reshape: the axes `ins` become the axes `outs`.
     ///
     /// Between neighbouring places where as many elements lie before on both sides, the product of the one side is the
-    /// product of the other. Where a run-time extent is in between, what is in between is frozen.
+    /// product of the other. Where run-time extents make it an assumption that they are equal, what is in between is
+    /// frozen.
     pub fn reshape(&mut self, ins: &[Dim], outs: &[Dim], cause: Cause) -> Result<(), Mismatch> {
         let (a, b) = (self.prefixes(ins)?, self.prefixes(outs)?);
         let (all_in, all_out) = (&a[ins.len()], &b[outs.len()]);
@@ -84,7 +85,7 @@ impl Dims {
                 Ok(())
             }
             ([a], [b]) => self.equate(*a, *b, cause),
-            _ if ins.iter().chain(outs).all(|d| self.extent(*d).is_known()) => {
+            _ if self.prefixes(ins)?.last() == self.prefixes(outs)?.last() => {
                 let (a, b) = (self.product(ins), self.product(outs));
                 self.equate(a, b, cause)?;
                 // The flat class is an axis of the tensor in between, whatever the terms on either side.

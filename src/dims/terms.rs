@@ -1,4 +1,5 @@
 //! The terms on egg, and the facts of a class.
+use super::refine::NOBODY;
 use super::{Cause, Dims, Mismatch, Reason};
 use crate::tensor::Extent;
 use egg::{Analysis, DidMerge, EGraph, Id, Language, define_language};
@@ -54,10 +55,9 @@ impl Analysis<Node> for Table {
             conflict.get_or_insert(Mismatch::Overflow);
             Extent::from(i64::MAX)
         });
-        let frozen = (!extent.is_known()).then_some((Reason::RuntimeExtent, Cause(u32::MAX)));
         Fact {
             extent,
-            frozen,
+            frozen: None,
             needed,
             count: false,
         }
@@ -66,6 +66,11 @@ impl Analysis<Node> for Table {
         let before = (a.frozen, a.needed, a.count, a.extent.is_known());
         let theirs = (b.frozen, b.needed, b.count, b.extent.is_known());
         if a.extent != b.extent {
+            // Equal by assumption: what one is made of, the other need not be.
+            if !(a.extent.is_known() && b.extent.is_known()) {
+                let why = (Reason::RuntimeExtent, NOBODY);
+                a.frozen = Some(a.frozen.map_or(why, |old| old.min(why)));
+            }
             match (a.extent.known(), b.extent.known()) {
                 (Some(_), Some(_)) => {
                     let (x, y) = (
@@ -101,7 +106,7 @@ impl Dims {
     pub(super) fn fact(&self, id: Id) -> &Fact {
         &self.graph[id].data
     }
-    /// The extent where it is a number; classes with run-time extents are never asked.
+    /// The extent where it is a number, else 0.
     pub(super) fn ext(&self, id: Id) -> usize {
         self.fact(id)
             .extent

@@ -136,14 +136,14 @@ pub fn dim_expr(facts: &Facts, names: &HashMap<Dim, Arc<str>>, d: Dim) -> Expr {
 }
 
 fn expr(facts: &Facts, names: &HashMap<Dim, Arc<str>>, d: Dim, term: &Term) -> Expr {
-    let extent = facts.dims.extent(d);
-    let Some(known) = extent.known() else {
-        return runtime(extent);
-    };
     if !atoms_of(term).iter().any(|a| names.contains_key(a)) {
-        return Expr::Num(known);
+        return number(facts.dims.extent(d));
     }
     of_term(facts, names, term)
+}
+
+fn number(extent: &crate::tensor::Extent) -> Expr {
+    extent.known().map_or_else(|| runtime(extent), Expr::Num)
 }
 
 fn runtime(extent: &crate::tensor::Extent) -> Expr {
@@ -165,9 +165,9 @@ fn runtime(extent: &crate::tensor::Extent) -> Expr {
 
 fn of_term(facts: &Facts, names: &HashMap<Dim, Arc<str>>, term: &Term) -> Expr {
     match term {
-        Term::Atom(atom) => match (names.get(atom), facts.dims.extent(*atom)) {
-            (Some(name), _) => Expr::Name(name.clone()),
-            (None, extent) => extent.known().map_or_else(|| runtime(extent), Expr::Num),
+        Term::Atom(atom) => match names.get(atom) {
+            Some(name) => Expr::Name(name.clone()),
+            None => number(facts.dims.extent(*atom)),
         },
         Term::Sum(parts) => merge_numbers(parts.iter().map(|p| of_term(facts, names, p)).collect()),
         Term::Product(parts) => {

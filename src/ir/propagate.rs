@@ -152,7 +152,10 @@ impl Propagation<'_> {
                     .collect::<Result<Vec<_>, _>>()?;
                 self.facts.dims.concat(&parts)
             }
-            Expr::Product(factors) if extent.is_known() => {
+            // With run-time factors, too, where one of the others is a dim: a number beside them only counts.
+            Expr::Product(factors)
+                if extent.is_known() || factors.iter().any(|f| self.is_dim(f)) =>
+            {
                 let factors = factors
                     .iter()
                     .map(|f| self.term(f))
@@ -161,6 +164,9 @@ impl Propagation<'_> {
             }
             _ => self.facts.dims.part(extent),
         })
+    }
+    fn is_dim(&self, expr: &Expr) -> bool {
+        !matches!(expr, Expr::Num(_)) && self.extent(expr).is_ok_and(|e| e.is_known())
     }
     /// States that dims are what a written type says.
     fn state(

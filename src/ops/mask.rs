@@ -25,7 +25,8 @@ pub trait Mask {
     fn attrs(&self) -> &Attrs;
     /// The operation's operator.
     fn op(&self) -> Op;
-    /// Extent of an axis of operand `k` and how many of its positions are kept, if some are lost.
+    /// Extent of an axis of operand `k` and how many of its positions are kept, if some are lost; of an axis with a run-time
+    /// factor both at one position of that.
     fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)>;
     /// `value` (of the shape of operand `k`) with the lost positions of the given axes replaced by a value that broadcasts
     /// to it.

@@ -47,7 +47,8 @@ impl Operator for ShapeOf {
         for (i, d) in x.axes[asked].iter().enumerate() {
             let (front, back) = (i as i64, i as i64 - count as i64);
             let reads = |all: &BTreeSet<i64>| all.contains(&front) || all.contains(&back);
-            if cx.asked.is_none_or(reads) {
+            // A run-time extent is asked for where it is not read, too.
+            if cx.asked.is_none_or(reads) || cx.known(*d).is_none() {
                 cx.freeze(*d, Reason::Index);
             }
         }

@@ -1,5 +1,5 @@
 //! What stays: the kept positions of every atom that loses some, the same everywhere or others at each position of another.
-use crate::dims::{Dim, Dims, Term};
+use crate::dims::{Dim, Dims, Sizes, Term, known};
 use crate::tensor::Pick;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -80,7 +80,7 @@ impl Keep {
     }
     /// The kept positions of an axis, as far as it tells them alone; none where it keeps all.
     pub fn positions(&self, dims: &Dims, axis: Dim) -> Option<Vec<usize>> {
-        match self.alone(dims, axis)? {
+        match self.alone(dims, axis, &known)? {
             Pick::Some(kept) => Some(kept),
             Pick::All | Pick::Rows { .. } => None,
         }
@@ -95,7 +95,7 @@ impl Keep {
     }
 
     /// What an axis keeps, if no other axis has a say in it.
-    fn alone(&self, dims: &Dims, axis: Dim) -> Option<Pick> {
+    fn alone(&self, dims: &Dims, axis: Dim, sizes: &Sizes<'_>) -> Option<Pick> {
         let term = dims.term(axis);
         if !term.atoms().iter().any(|a| self.atoms.contains_key(a)) {
             return Some(Pick::All);
@@ -105,18 +105,24 @@ impl Keep {
                 Some(Kept::Same(kept)) => Some(&kept[..]),
                 _ => None,
             };
-            return dims.kept(axis, &same).map(Pick::Some);
+            return dims.kept_at(axis, &same, sizes).map(Pick::Some);
         }
-        let kept = self.walk(dims, &term, &vec![])?;
+        let kept = self.walk(dims, &term, &vec![], sizes)?;
         Some(Pick::Some(kept.into_iter().map(|(at, _)| at).collect()))
     }
     /// The kept positions of a term in the order in which they stand afterwards, each with its place; none where the rows
     /// of an atom go by one that is neither in `place` nor outside of it in the term.
-    fn walk(&self, dims: &Dims, term: &Term, place: &Place) -> Option<Vec<(usize, Place)>> {
+    fn walk(
+        &self,
+        dims: &Dims,
+        term: &Term,
+        place: &Place,
+        sizes: &Sizes<'_>,
+    ) -> Option<Vec<(usize, Place)>> {
         match term {
             Term::Atom(atom) => {
                 let all: Vec<usize> = match self.atoms.get(atom) {
-                    None => (0..dims.size(term)).collect(),
+                    None => (0..dims.size_at(term, sizes)).collect(),
                     Some(Kept::Same(kept)) => kept.clone(),
                     Some(Kept::Rows(rows)) => {
                         // The innermost of several places counts.
@@ -134,19 +140,19 @@ impl Keep {
             Term::Sum(parts) => {
                 let (mut all, mut before) = (vec![], 0);
                 for part in parts {
-                    let own = self.walk(dims, part, place)?;
+                    let own = self.walk(dims, part, place, sizes)?;
                     all.extend(own.into_iter().map(|(at, place)| (before + at, place)));
-                    before += dims.size(part);
+                    before += dims.size_at(part, sizes);
                 }
                 Some(all)
             }
             Term::Product(factors) => {
                 let mut rows = vec![(0, place.clone())];
                 for factor in factors {
-                    let size = dims.size(factor);
+                    let size = dims.size_at(factor, sizes);
                     let mut next = vec![];
                     for (row, place) in &rows {
-                        let columns = self.walk(dims, factor, place)?;
+                        let columns = self.walk(dims, factor, place, sizes)?;
                         next.extend(columns.into_iter().map(|(at, p)| (row * size + at, p)));
                     }
                     rows = next;
@@ -169,16 +175,18 @@ impl Keep {
 pub struct Picks<'a> {
     dims: &'a Dims,
     keep: &'a Keep,
+    sizes: &'a Sizes<'a>,
     /// By class; none where another axis has a say.
     known: HashMap<Dim, Option<Arc<Pick>>>,
 }
 
 impl<'a> Picks<'a> {
-    /// Nothing is looked up yet.
-    pub fn new(dims: &'a Dims, keep: &'a Keep) -> Picks<'a> {
+    /// Nothing is looked up yet. `sizes` tells the number of positions of extents.
+    pub fn new(dims: &'a Dims, keep: &'a Keep, sizes: &'a Sizes<'a>) -> Picks<'a> {
         Picks {
             dims,
             keep,
+            sizes,
             known: HashMap::new(),
         }
     }
@@ -187,9 +195,9 @@ impl<'a> Picks<'a> {
         (0..axes.len()).map(|axis| self.axis(axes, axis)).collect()
     }
     fn axis(&mut self, axes: &[Dim], axis: usize) -> Option<Arc<Pick>> {
-        let (dims, keep) = (self.dims, self.keep);
+        let (dims, keep, sizes) = (self.dims, self.keep, self.sizes);
         let class = dims.find(axes[axis]);
-        let look = || keep.alone(dims, class).map(Arc::new);
+        let look = || keep.alone(dims, class, sizes).map(Arc::new);
         if let Some(alone) = self.known.entry(class).or_insert_with(look) {
             return Some(alone.clone());
         }
@@ -201,8 +209,8 @@ impl<'a> Picks<'a> {
             by.iter().any(|by| atoms.contains(by))
         })?;
         let mut of = vec![];
-        for place in dims.needs(axes[other]) {
-            let kept = keep.walk(dims, &term, &place)?;
+        for place in dims.needs_at(axes[other], sizes) {
+            let kept = keep.walk(dims, &term, &place, sizes)?;
             of.push(kept.into_iter().map(|(at, _)| at).collect());
         }
         Some(Arc::new(Pick::Rows { axis: other, of }))

@@ -3,6 +3,7 @@
 //! Nothing is gathered or reshaped: before an operation that sums, takes maxima or statistics over an axis, what stands
 //! at its removed positions is replaced by the identity of what the operation does, as the operator's file says.
 use super::keep::{Keep, Picks};
+use crate::dims::{Dim, Term, known};
 use crate::ir::{Def, Facts, Module, Node, NodeId, Type, ValueId};
 use crate::ops::{Attrs, Expr, Handle, Mask, Op};
 use crate::tensor::{DType, Extent, Pick, Tensor};
@@ -40,7 +41,7 @@ pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
         out,
         values,
         masks: HashMap::new(),
-        picks: Picks::new(&facts.dims, keep),
+        picks: Picks::new(&facts.dims, keep, &one_each),
         kept: vec![],
         at: NodeId(0),
         made: 0,
@@ -66,8 +67,17 @@ pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
     }
 }
 
+/// A run-time factor of an axis counts as one position: what the others keep is the same at each of its positions.
+fn one_each(extent: &Extent) -> Option<usize> {
+    Some(known(extent).unwrap_or(1))
+}
+
+fn of_extent(extent: Extent) -> Expr {
+    extent.known().map_or(Expr::Extent(extent), Expr::Num)
+}
+
 /// An axis and its class.
-type Told = (usize, crate::dims::Dim);
+type Told = (usize, Dim);
 
 struct Masking<'m> {
     module: &'m Module,
@@ -124,7 +134,7 @@ impl Masking<'_> {
     fn original(&self, k: usize) -> Option<ValueId> {
         self.module.node(self.at).operands.get(k).copied().flatten()
     }
-    fn dims(&self, k: usize) -> &[crate::dims::Dim] {
+    fn dims(&self, k: usize) -> &[Dim] {
         let axes = self.original(k).and_then(|v| self.facts.axes(v));
         axes.unwrap_or_default()
     }
@@ -159,11 +169,10 @@ impl Masking<'_> {
         if let Some(mask) = self.masks.get(&key) {
             return Some(*mask);
         }
-        let extent =
-            |axis: usize| usize::try_from(self.facts.dims.extent(dims[axis]).known()?).ok();
-        let mut shape = vec![1; dims.len()];
+        let (rank, d) = (dims.len(), dims[axis]);
+        let mut shape = vec![1; rank];
         for axis in [Some(axis), other].into_iter().flatten() {
-            shape[axis] = extent(axis)?;
+            shape[axis] = self.positions(dims[axis]);
         }
         let mut flags = vec![false; shape.iter().product()];
         match &*kept {
@@ -186,8 +195,45 @@ impl Masking<'_> {
         let tensor = Tensor::from_vec(&shape, flags).ok()?;
         let name = self.name("kept");
         let mask = self.out.add_const(&name, tensor);
+        let mask = self.repeated(mask, rank, axis, d);
         self.masks.insert(key, mask);
         Some(mask)
+    }
+    /// The positions of a dim, a run-time factor of it counted as one.
+    fn positions(&self, d: Dim) -> usize {
+        let dims = &self.facts.dims;
+        dims.size_at(&dims.term(d), &one_each)
+    }
+    /// A mask of an axis that has run-time factors, which it has at one position so far, at all positions of them.
+    fn repeated(&mut self, mask: ValueId, rank: usize, axis: usize, d: Dim) -> ValueId {
+        let dims = &self.facts.dims;
+        let (false, Term::Product(factors)) = (dims.extent(d).is_known(), dims.term(d)) else {
+            return mask;
+        };
+        let extent = |factor: &Term| match factor {
+            Term::Atom(atom) => dims.extent(*atom).clone(),
+            _ => Extent::from(dims.size(factor)),
+        };
+        let extents: Vec<Extent> = factors.iter().map(extent).collect();
+        let at_one = extents.iter().map(|e| known(e).unwrap_or(1).into());
+        let (at_one, whole) = (at_one.collect(), dims.extent(d).clone());
+        let mut shape = vec![Extent::from(1i64); rank];
+        shape[axis] = whole;
+        let steps = [
+            (Op::Reshape, at_one),
+            (Op::Expand, extents),
+            (Op::Reshape, shape),
+        ];
+        steps.into_iter().fold(mask, |mask, (op, extents)| {
+            let axes = extents.into_iter().map(of_extent).collect();
+            let ty = Type {
+                dtype: DType::Bool,
+                axes: Some(axes),
+            };
+            let result = vec![Some((self.name("kept").into(), Some(ty)))];
+            let made = self.add(op, &[Some(Handle(mask.0))], Attrs::new(), result);
+            made.first().map_or(mask, |made| ValueId(made.0))
+        })
     }
     /// Adds an operation whose results are named after `names`, and have the given types.
     fn add(
@@ -233,9 +279,8 @@ impl Mask for Masking<'_> {
             .map_or(0, <[_]>::len)
     }
     fn axes(&self, k: usize) -> Vec<Expr> {
-        let extent = |d| self.facts.dims.extent(d).clone();
-        let expr = |e: Extent| e.known().map_or(Expr::Extent(e), Expr::Num);
-        self.dims(k).iter().map(|d| expr(extent(*d))).collect()
+        let extent = |d: &Dim| self.facts.dims.extent(*d).clone();
+        self.dims(k).iter().map(|d| of_extent(extent(d))).collect()
     }
     fn result_count(&self) -> usize {
         self.module.node(self.at).results.len()
@@ -249,8 +294,7 @@ impl Mask for Masking<'_> {
     fn lost(&self, k: usize, axis: usize) -> Option<(usize, usize)> {
         let kept = self.kept(k, axis)?.count()?;
         let d = *self.dims(k).get(axis)?;
-        let all = usize::try_from(self.facts.dims.extent(d).known()?).ok()?;
-        Some((all, kept))
+        Some((self.positions(d), kept))
     }
     fn fill_with(&mut self, value: Handle, k: usize, axes: &[usize], identity: Handle) -> Handle {
         let mut value = value;

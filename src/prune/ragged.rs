@@ -4,7 +4,7 @@
 //! it, once: as a factor outside of it on the same axis, or on one other axis; and if no operation lets positions of the
 //! latter meet while it keeps those of the former.
 use super::groups::{Class, Groups};
-use crate::dims::{Dim, Term};
+use crate::dims::{Dim, Dims, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId, atom_names};
 use crate::ops::{Pairs, Place, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,15 +25,19 @@ struct Axis {
     places: Vec<(Dim, Vec<Dim>)>,
     /// The atoms of which every position of the axis has one.
     factors: Vec<Dim>,
+    /// Whether its extent is known at run time only.
+    runtime: bool,
 }
 
 impl Axis {
-    fn new(term: &Term) -> Axis {
+    fn new(dims: &Dims, d: Dim) -> Axis {
+        let term = dims.term(d);
         let mut axis = Axis {
             places: vec![],
-            factors: factors(term),
+            factors: factors(&term),
+            runtime: !dims.extent(d).is_known(),
         };
-        axis.visit(term, &[]);
+        axis.visit(&term, &[]);
         axis
     }
     fn visit(&mut self, term: &Term, outside: &[Dim]) {
@@ -104,7 +108,7 @@ impl Reading<'_> {
         let own = facts.axes(v).unwrap_or_default();
         let mut read = |d: &Dim| {
             let class = facts.dims.find(*d);
-            let new = || Arc::new(Axis::new(&facts.dims.term(class)));
+            let new = || Arc::new(Axis::new(&facts.dims, class));
             self.axes.entry(class).or_insert_with(new).clone()
         };
         own.iter().map(&mut read).collect()
@@ -206,6 +210,13 @@ impl Reading<'_> {
                     return Some(format!("`{name}:{axis}` does not have {rows} beside it"));
                 }
             }
+            let has = |axis: &Arc<Axis>| axis.places.iter().any(|(a, _)| [atom, by].contains(a));
+            if axes.iter().any(|axis| axis.runtime && has(axis)) {
+                let name = &self.module.value(v).name;
+                return Some(format!(
+                    "`{name}` has it beside a run-time extent in one axis"
+                ));
+            }
             if !self.told(&axes, atom, by) {
                 let name = &self.module.value(v).name;
                 return Some(format!("several dims of `{name}` would go by others of it"));
@@ -257,7 +268,7 @@ impl Reading<'_> {
         }
         // Positions that are counted along an axis have one meaning only.
         for (_, d) in &self.facts.nodes[id.at()].indices {
-            let axis = Axis::new(&self.facts.dims.term(*d));
+            let axis = Axis::new(&self.facts.dims, *d);
             let mut own = axis.places.iter().filter(|(a, _)| *a == atom);
             if own.any(|(_, outside)| !outside.contains(&by)) {
                 return false;

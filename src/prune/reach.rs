@@ -4,6 +4,7 @@ use super::standard_binding;
 use crate::dims::{Cause, Dim, Reason, Term};
 use crate::ir::{Facts, Module, NodeId, ValueId};
 use crate::ops::{Op, Role, Shape, Use, View};
+use crate::tensor::Extent;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far pruning reaches, in multiply-accumulates with run-time symbols as in [`standard_binding`].
@@ -161,18 +162,24 @@ fn classes(facts: &Facts, d: Dim) -> BTreeSet<Class> {
 
 /// The shape of a value when every free width has one position left.
 fn least(facts: &Facts, v: ValueId) -> Option<Shape> {
-    fn size(facts: &Facts, term: &Term) -> usize {
-        match term {
-            Term::Atom(a) if is_free(facts, *a) && !facts.dims.is_count(*a) => 1,
-            Term::Atom(_) => facts.dims.size(term),
-            Term::Sum(parts) => parts.iter().map(|p| size(facts, p)).sum(),
-            Term::Product(factors) => factors.iter().map(|f| size(facts, f)).product(),
-        }
+    fn size(facts: &Facts, term: &Term) -> Option<Extent> {
+        let mut parts = match term {
+            Term::Sum(parts) | Term::Product(parts) => parts.iter().map(|p| size(facts, p)),
+            Term::Atom(a) if is_free(facts, *a) && !facts.dims.is_count(*a) => {
+                return Some(Extent::from(1i64));
+            }
+            Term::Atom(a) => return Some(facts.dims.extent(*a).clone()),
+        };
+        let first = parts.next()??;
+        parts.try_fold(first, |all, part| match term {
+            Term::Sum(_) => all.checked_add(&part?),
+            _ => all.checked_mul(&part?),
+        })
     }
     let mut shape = facts.shape(v)?;
     for (extent, d) in shape.axes.iter_mut().zip(facts.axes(v)?) {
-        if extent.is_known() {
-            *extent = size(facts, &facts.dims.term(*d)).into();
+        if let Some(least) = size(facts, &facts.dims.term(*d)) {
+            *extent = least;
         }
     }
     Some(shape)

@@ -1,6 +1,7 @@
 //! The only rewrite: smaller extents in the table of dims, and params at their kept positions.
 use super::keep::{Keep, Picks};
 use crate::diag::Diagnostic;
+use crate::dims::known;
 use crate::ir::{Def, DimDef, Facts, Module, ValueId, annotate, atom_names};
 use crate::tensor::{Pick, Tensor};
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
         *def = DimDef::Fixed(kept.count() as i64);
     }
     let indexed = indexed(module, facts, keep);
-    let mut picks = Picks::new(&facts.dims, keep);
+    let mut picks = Picks::new(&facts.dims, keep, &known);
     let kept: Vec<_> = (0..module.values.len())
         .map(|i| ValueId(i as u32))
         .map(|v| match module.value(v).tensor() {

@@ -5,7 +5,7 @@ use super::sample::{Share, sample};
 use super::{Keep, Masked, Run, RunError, Runner, masked};
 use crate::diag::Diagnostic;
 use crate::ir::{Facts, Module, NodeId, ValueId, propagate};
-use crate::tensor::{Tensor, difference};
+use crate::tensor::{Extent, Tensor, difference};
 use std::collections::{BTreeMap, HashSet};
 
 /// What a verification is asked for.
@@ -322,7 +322,7 @@ impl Comparison<'_> {
             let (Some(whole), Some(found)) = (whole, right.value(other)) else {
                 return Err(VerifyError::Structure(format!("`{name}` is not there")));
             };
-            let expected = self.at_kept(v, &whole).ok_or_else(|| {
+            let expected = self.at_kept(v, &whole, left).ok_or_else(|| {
                 VerifyError::Structure(format!("`{name}` is not of the shape that was derived"))
             })?;
             let error = difference(&found, &expected);
@@ -349,15 +349,16 @@ impl Comparison<'_> {
         Ok(None)
     }
 
-    /// A value of the original at its kept positions.
-    fn at_kept(&self, v: ValueId, whole: &Tensor) -> Option<Tensor> {
+    /// A value of the original at its kept positions, in a run.
+    fn at_kept(&self, v: ValueId, whole: &Tensor, run: &dyn Run) -> Option<Tensor> {
         let Some(axes) = self.facts.axes(v) else {
             return Some(whole.clone());
         };
         if axes.len() != whole.shape.len() {
             return None;
         }
-        let kept = Picks::new(&self.facts.dims, self.keep).of(axes)?;
+        let sizes = |e: &Extent| usize::try_from(run.extent(e)?).ok();
+        let kept = Picks::new(&self.facts.dims, self.keep, &sizes).of(axes)?;
         let mut each = kept.iter().zip(&whole.shape);
         let inside = each.all(|(pick, n)| pick.fits(*n, &whole.shape));
         inside.then(|| whole.pick(&kept).ok()).flatten()
@@ -387,7 +388,7 @@ impl Comparison<'_> {
             });
             let made = shape.and_then(|(dtype, axes)| {
                 let whole = random_like(dtype, &axes, self.asked.seed ^ (i as u64 + 1))?;
-                let kept = self.at_kept(v, &whole)?;
+                let kept = self.at_kept(v, &whole, left)?;
                 Some((whole, kept))
             });
             match (made, self.masked.values[v.at()]) {

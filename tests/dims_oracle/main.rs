@@ -9,6 +9,7 @@ mod later;
 mod limits;
 mod oracle;
 mod program;
+mod runtime;
 
 use oracle::{Unit, free};
 use program::{Program, Rng};

@@ -21,9 +21,18 @@ pub struct Oracle {
     /// `flat` is removed exactly when one of these is.
     ors: Vec<(u32, Vec<u32>)>,
     frozen: Vec<u32>,
+    /// What every run-time symbol is.
+    pub symbols: i64,
 }
 
 impl Oracle {
+    /// What every position of a dim needs, with run-time symbols as they are here.
+    fn needs(&self, dims: &Dims, d: Dim) -> Vec<Vec<Unit>> {
+        dims.needs_at(d, &|extent| {
+            let n = extent.eval(&|_| Some(self.symbols))?;
+            usize::try_from(n).ok()
+        })
+    }
     fn var(&mut self) -> u32 {
         self.parent.push(self.parent.len() as u32);
         self.parent.len() as u32 - 1
@@ -95,7 +104,7 @@ impl Oracle {
     pub fn sound(&self, dims: &Dims, ids: &[Dim]) -> Result<(), String> {
         let mut value: HashMap<u32, Vec<Unit>> = HashMap::new();
         for (axis, id) in ids.iter().enumerate() {
-            let needs = dims.needs(*id);
+            let needs = self.needs(dims, *id);
             if needs.len() != self.axes[axis].len() {
                 return Err(format!("axis {axis} has another extent"));
             }
@@ -131,7 +140,7 @@ impl Oracle {
         ids: &[Dim],
         undecided: &mut usize,
     ) -> Vec<(Axis, usize, Option<Reason>)> {
-        let needs: Vec<_> = ids.iter().map(|id| dims.needs(*id)).collect();
+        let needs: Vec<_> = ids.iter().map(|id| self.needs(dims, *id)).collect();
         let mut takes: BTreeMap<Unit, BTreeSet<u32>> = BTreeMap::new();
         for (axis, needs) in needs.iter().enumerate() {
             for (i, units) in needs.iter().enumerate() {
