@@ -115,7 +115,7 @@ impl Making {
     fn layer(&mut self) {
         let x = self.take();
         let (name, c, side) = (x.name.clone(), x.channels, x.side);
-        match self.random.below(18) {
+        match self.random.below(19) {
             0 | 1 => self.conv(&x, 1),
             2 => {
                 let groups = self.divisor(c);
@@ -228,7 +228,51 @@ impl Making {
                 let y = self.state(&format!("transpose(%{b}) {{perm = [0, 3, 1, 2]}}"));
                 self.map(&y, out, side);
             }
+            17 => {
+                let table = self.table(c, side);
+                self.same(&x, &format!("add(%{name}, %{table})"));
+            }
             _ => self.attention(&x),
+        }
+    }
+    /// A table into which others are written, and from which rows are taken, at constant places of which some stand twice.
+    fn table(&mut self, c: usize, side: usize) -> String {
+        let (rows, columns) = (1 + self.random.below(c), 1 + self.random.below(side));
+        let own: Vec<usize> = (0..rows).map(|_| self.random.below(c)).collect();
+        let across: Vec<usize> = (0..columns).map(|_| self.random.below(side)).collect();
+        let picked: Vec<usize> = (0..c).map(|_| self.random.below(c)).collect();
+        let mut constant = |shape: &[usize], items: String| {
+            self.names += 1;
+            let _ = writeln!(
+                self.params,
+                "const @i{} : i64{shape:?} = {items}",
+                self.names
+            );
+            format!("@i{}", self.names)
+        };
+        let tuple = |r: &usize| across.iter().map(|a| [*r, *a]).collect::<Vec<_>>();
+        let tuples: Vec<_> = own.iter().map(tuple).collect();
+        let tuples = constant(&[rows, columns, 2], format!("{tuples:?}"));
+        let line: Vec<_> = own.iter().map(|r| vec![vec![*r; side]; columns]).collect();
+        let line = constant(&[rows, columns, side], format!("{line:?}"));
+        let elements: Vec<_> = picked.iter().map(|r| vec![vec![*r; side]; side]).collect();
+        let elements = constant(&[c, side, side], format!("{elements:?}"));
+        let tuple: Vec<_> = picked.iter().map(|r| [*r]).collect();
+        let last = constant(&[c, 1], format!("{tuple:?}"));
+        let (table, update) = (
+            self.param(&[c, side, side]),
+            self.param(&[rows, columns, side]),
+        );
+        let reduction = ["none", "add"][self.random.below(2)];
+        match self.random.below(4) {
+            0 => self.state(&format!(
+                "scatter_nd({table}, {tuples}, {update}) {{reduction = \"{reduction}\"}}"
+            )),
+            1 => self.state(&format!(
+                "scatter_elements({table}, {line}, {update}) {{reduction = \"{reduction}\"}}"
+            )),
+            2 => self.state(&format!("gather_elements({table}, {elements})")),
+            _ => self.state(&format!("gather_nd({table}, {last})")),
         }
     }
     /// Places attend to places, in heads.

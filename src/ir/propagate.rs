@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct NodeFacts {
     /// Attributes that are extents.
     pub attrs: Vec<AttrDims>,
-    /// Operands whose values are positions along a dim.
+    /// Operands whose values are positions along a dim, or along several in turn.
     pub indices: Vec<(usize, Dim)>,
 }
 

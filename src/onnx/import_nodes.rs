@@ -113,6 +113,12 @@ impl<'a> Import<'a> {
         self.depth -= 1;
         self.ready(name)
     }
+    /// Whether all elements of a name are known without running anything.
+    fn is_decided(&self, name: &str) -> bool {
+        let known = self.known.get(name);
+        let folded = known.and_then(|known| known.folded.as_ref());
+        folded.is_some_and(|f| f.items.iter().all(|n| n.known().is_some()))
+    }
     /// The value of a name that needs no operation that is not there.
     fn ready(&mut self, name: &str) -> Result<ValueId, Diagnostic> {
         let Some((&key, known)) = self.known.get_key_value(name) else {
@@ -207,14 +213,18 @@ impl<'a> Import<'a> {
     }
     fn results(&mut self, node: &'a NodeProto, call: Call) -> Result<Made, Refusal> {
         let mut operands = vec![];
-        for k in &call.operands {
+        for (place, k) in call.operands.iter().enumerate() {
             operands.push(match k {
                 None => None,
                 Some(k) => {
-                    if self.shape(&node.input[*k]).is_none() {
+                    let name = &node.input[*k];
+                    if self.shape(name).is_none() {
                         return Err(Refusal::Opaque);
                     }
-                    let value = self.demand(&node.input[*k]);
+                    let value = match holds_positions(call.op, place) && self.is_decided(name) {
+                        true => self.ready(name),
+                        false => self.demand(name),
+                    };
                     Some(value.map_err(|e| Refusal::Wrong(e.message))?)
                 }
             });
@@ -348,6 +358,13 @@ impl Known {
         let number = |f: &Rc<Folded>| f.of_shape && f.items.iter().all(|n| n.known().is_some());
         self.value.is_some() || self.tensor.is_some() || self.folded.as_ref().is_some_and(number)
     }
+}
+
+/// Whether an operand holds positions along axes of another: computed from constants, it is one, so that the positions
+/// can be counted anew where some go.
+fn holds_positions(op: Op, place: usize) -> bool {
+    let picks = matches!(op, Op::Gather | Op::GatherElements | Op::GatherNd);
+    place == 1 && (picks || matches!(op, Op::ScatterElements | Op::ScatterNd))
 }
 
 /// Whether a tensor of the file is a parameter; the others are constants of the program.

@@ -69,7 +69,8 @@ pub struct Rule<'a> {
     pub results: Vec<ValueType>,
     /// Filled by the rule: attributes that shrink with dims.
     pub attr_dims: Vec<AttrDims>,
-    /// Filled by the rule: operands whose *values* are positions along a dim.
+    /// Filled by the rule: operands whose *values* are positions along a dim; an operand that stands several times holds
+    /// positions along one dim after the other, over and over.
     pub indices: Vec<(usize, Dim)>,
 }
 

@@ -1,4 +1,8 @@
 //! Elements taken and put one by one along an axis.
+//!
+//! Constant indices that differ along that axis alone cut it into the runs of positions that they name; any others
+//! freeze it.
+use super::grid::Grid;
 use super::index::strides;
 use super::movement::{moves, position, wrong};
 use super::*;
@@ -20,7 +24,7 @@ impl Operator for GatherElements {
         2..=2
     }
     fn removal(&self) -> Removal {
-        Removal::Barrier
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
@@ -52,19 +56,20 @@ impl Operator for ScatterElements {
         3..=3
     }
     fn removal(&self) -> Removal {
-        Removal::Barrier
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (indices, updates) = (cx.operand(1)?, cx.operand(2)?);
-        let axis = addressed(cx)?;
         if updates.axes.len() != indices.axes.len() {
             return cx.wrong("the indices and the updates have different axes");
         }
         for (a, b) in indices.axes.iter().zip(updates.axes) {
             cx.equate(*a, *b)?;
         }
-        // Without a position of the indices, what it writes would stay as it was.
-        cx.freeze(indices.axes[axis], Reason::Index);
+        if let Some(axis) = addressed(cx)? {
+            // Without a position of the indices, what it writes would stay as it was.
+            cx.freeze(indices.axes[axis], Reason::Index);
+        }
         cx.result_like(0)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -75,14 +80,14 @@ impl Operator for ScatterElements {
     moves!();
 }
 
-/// Ties the axes that are not addressed by index, and freezes the one that is; returns which.
-fn addressed(cx: &mut Rule<'_>) -> Result<usize, RuleError> {
+/// Ties the axes that are not addressed by index, and the one that is, if constant indices say how; else freezes it, and
+/// returns which.
+fn addressed(cx: &mut Rule<'_>) -> Result<Option<usize>, RuleError> {
     let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
     let axis = cx.axis("axis", 0, x.axes.len())?;
     if x.axes.len() != indices.axes.len() || !indices.dtype.is_integer() {
         return cx.wrong("the indices are no integers, or have different axes");
     }
-    cx.freeze(x.axes[axis], Reason::Index);
     for (i, (a, b)) in x.axes.iter().zip(indices.axes).enumerate() {
         if i == axis {
             continue;
@@ -92,13 +97,35 @@ fn addressed(cx: &mut Rule<'_>) -> Result<usize, RuleError> {
             continue;
         }
         // Fewer positions than there are: the first ones.
-        if matches!((cx.known(*a), cx.known(*b)), (Some(a), Some(b)) if b > a) {
-            return cx.wrong("there are more indices than positions");
+        match (cx.known(*a), cx.known(*b)) {
+            (Some(a), Some(b)) if b > a => {
+                return cx.wrong("there are more indices than positions");
+            }
+            (Some(_), Some(_)) => {
+                cx.dims.slice(*a, 0, *b, cx.cause)?;
+            }
+            _ => {
+                cx.freeze(*a, Reason::Index);
+                cx.freeze(*b, Reason::Index);
+            }
         }
-        cx.freeze(*a, Reason::Index);
-        cx.freeze(*b, Reason::Index);
     }
-    Ok(axis)
+    let table = &x.axes[axis..=axis];
+    let is_line = |grid: &Grid| {
+        let mut others = (0..indices.axes.len()).filter(|i| *i != axis);
+        others.all(|i| grid.go_by(i) == 0)
+            && grid.go_by(axis) == usize::from(cx.known(indices.axes[axis]) != Some(1))
+    };
+    match Grid::of(cx, table, indices.axes)?.filter(is_line) {
+        Some(grid) => {
+            grid.state(cx, table, indices.axes)?;
+            Ok(None)
+        }
+        None => {
+            cx.freeze(table[0], Reason::Index);
+            Ok(Some(axis))
+        }
+    }
 }
 
 /// For each index, the offset in operand 0 that it means.

@@ -94,7 +94,7 @@ impl Operator for Gather {
 }
 
 /// Constant indices of any rank: in row-major order they are a cut of the axis.
-fn chosen(
+pub(super) fn chosen(
     cx: &mut Rule<'_>,
     table: Dim,
     indices: &[Dim],

@@ -1,9 +1,13 @@
 //! Slices taken and put by tuples of indices.
+//!
+//! Constant tuples that are a grid cut the axes that they address into the runs of positions that they name; any others
+//! freeze them.
 use super::elements::scatter;
+use super::grid::Grid;
 use super::index::strides;
 use super::movement::{moves, position, wrong};
 use super::*;
-use crate::dims::Reason;
+use crate::dims::{Dim, Reason};
 use crate::tensor::Tensor;
 
 /// `gather_nd(x, indices) {batch_dims}`: behind the batch axes, each row of the indices' last axis addresses a slice.
@@ -21,18 +25,23 @@ impl Operator for GatherNd {
         2..=2
     }
     fn removal(&self) -> Removal {
-        Removal::Barrier
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
         let Ok(batch) = usize::try_from(cx.attrs.int_or("batch_dims", 0)) else {
             return cx.wrong("`batch_dims` is negative");
         };
-        let behind = addressed(cx, batch)?;
+        let (behind, rows) = addressed(cx, batch)?;
         for (a, b) in x.axes.iter().zip(&indices.axes[..batch]) {
             cx.equate(*a, *b)?;
         }
-        let rows = &indices.axes[..indices.axes.len() - 1];
+        let table = &x.axes[batch..behind];
+        let grid = Grid::of(cx, table, rows)?;
+        match grid.filter(|grid| (0..batch).all(|axis| grid.go_by(axis) == 0)) {
+            Some(grid) => grid.state(cx, table, rows)?,
+            None => table.iter().for_each(|d| cx.freeze(*d, Reason::Index)),
+        }
         cx.result(x.dtype, [rows, &x.axes[behind..]].concat());
         Ok(())
     }
@@ -58,12 +67,11 @@ impl Operator for ScatterNd {
         3..=3
     }
     fn removal(&self) -> Removal {
-        Removal::Barrier
+        Removal::Exact
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
-        let (x, indices, updates) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
-        let behind = addressed(cx, 0)?;
-        let rows = &indices.axes[..indices.axes.len() - 1];
+        let (x, updates) = (cx.operand(0)?, cx.operand(2)?);
+        let (behind, rows) = addressed(cx, 0)?;
         let slices = [rows, &x.axes[behind..]].concat();
         if slices.len() != updates.axes.len() {
             return cx.wrong(format!(
@@ -75,8 +83,20 @@ impl Operator for ScatterNd {
         for (a, b) in slices.iter().zip(updates.axes) {
             cx.equate(*a, *b)?;
         }
-        // Without a row, what it writes would stay as it was.
-        rows.iter().for_each(|d| cx.freeze(*d, Reason::Index));
+        let table = &x.axes[..behind];
+        // A box: then no two rows name one place, and a row goes with what it writes, and else stays.
+        let is_box = |grid: &Grid| {
+            let one =
+                |(axis, d): (usize, &Dim)| grid.go_by(axis) == usize::from(cx.known(*d) != Some(1));
+            rows.iter().enumerate().all(one)
+        };
+        match Grid::of(cx, table, rows)?.filter(is_box) {
+            Some(grid) => grid.state(cx, table, rows)?,
+            None => {
+                let all = table.iter().chain(rows);
+                all.for_each(|d| cx.freeze(*d, Reason::Index));
+            }
+        }
         cx.result_like(0)
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -89,10 +109,12 @@ impl Operator for ScatterNd {
     moves!();
 }
 
-/// Freezes the axes that are addressed, and those of the indices that address them; returns the first axis behind.
-fn addressed(cx: &mut Rule<'_>, batch: usize) -> Result<usize, RuleError> {
+/// Freezes the axis of the tuples; returns the first axis behind those that are addressed, and the other axes of the
+/// indices.
+fn addressed<'a>(cx: &mut Rule<'a>, batch: usize) -> Result<(usize, &'a [Dim]), RuleError> {
     let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
-    let Some(last) = indices.axes.last().filter(|_| indices.dtype.is_integer()) else {
+    let split = indices.axes.split_last();
+    let Some((last, rows)) = split.filter(|_| indices.dtype.is_integer()) else {
         return cx.wrong("the indices are no integers, or a scalar");
     };
     let Some(width) = cx.known(*last).and_then(|n| usize::try_from(n).ok()) else {
@@ -103,10 +125,7 @@ fn addressed(cx: &mut Rule<'_>, batch: usize) -> Result<usize, RuleError> {
         return cx.wrong(format!("{width} indices address {} axes", x.axes.len()));
     }
     cx.freeze(*last, Reason::Index);
-    for d in &x.axes[batch..behind] {
-        cx.freeze(*d, Reason::Index);
-    }
-    Ok(behind)
+    Ok((behind, rows))
 }
 
 /// The slices that the indices address, counted in slices, and the elements of one.

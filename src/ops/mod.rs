@@ -36,6 +36,7 @@ mod fused;
 mod gated;
 mod gather;
 mod gather_nd;
+mod grid;
 mod linear;
 mod lrn;
 mod matmul;

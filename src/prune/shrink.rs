@@ -48,39 +48,58 @@ pub fn shrink(module: &Module, facts: &Facts, keep: &Keep) -> Result<Module, Dia
             let chosen = tensor.choose(kept.clone());
             *tensor = chosen.ok_or_else(|| wrong("positions are kept that it lacks".into()))?;
         }
-        if let Some((all, kept)) = indexed.get(&v) {
-            let new = renumbered(tensor, kept, *all);
+        if let Some(by) = indexed.get(&v) {
+            let new = renumbered(tensor, by);
             *tensor = new.ok_or_else(|| wrong("it counts a removed position".into()))?;
         }
     }
     Ok(out)
 }
 
-/// Params and constants whose values are positions along a dim that loses some: of how many, and which are kept.
-fn indexed(module: &Module, facts: &Facts, keep: &Keep) -> HashMap<ValueId, (i64, Vec<usize>)> {
+/// What elements count along an axis: the positions that are kept, and of how many; none where all are.
+type Counted = Option<(i64, Vec<usize>)>;
+
+/// Params and constants whose values are positions along dims that lose some: one dim, or one for each place along the
+/// last axis.
+fn indexed(module: &Module, facts: &Facts, keep: &Keep) -> HashMap<ValueId, Vec<Counted>> {
     let dims = &facts.dims;
     let mut all = HashMap::new();
     for (node, facts) in module.nodes.iter().zip(&facts.nodes) {
+        let mut own: HashMap<ValueId, Vec<Counted>> = HashMap::new();
         for (k, d) in &facts.indices {
-            if let (Some(v), Some(kept)) = (node.operands[*k], keep.positions(dims, *d)) {
-                all.insert(v, (dims.extent(*d).known().unwrap_or(0), kept));
+            if let Some(v) = node.operands[*k] {
+                let kept = keep.positions(dims, *d);
+                let extent = dims.extent(*d).known().unwrap_or(0);
+                own.entry(v).or_default().push(kept.map(|k| (extent, k)));
             }
         }
+        all.extend(
+            own.into_iter()
+                .filter(|(_, by)| by.iter().any(Option::is_some)),
+        );
     }
     all
 }
 
-/// Positions among `all`, counted among the kept ones instead; negative ones count from the end.
-fn renumbered(tensor: &Tensor, kept: &[usize], all: i64) -> Option<Tensor> {
-    let new: HashMap<i64, i64> = kept
-        .iter()
-        .enumerate()
-        .map(|(new, old)| (*old as i64, new as i64))
-        .collect();
+/// Positions counted among the kept ones instead; negative ones count from the end.
+fn renumbered(tensor: &Tensor, by: &[Counted]) -> Option<Tensor> {
+    let new = |(all, kept): &(i64, Vec<usize>)| -> (i64, HashMap<i64, i64>) {
+        let kept = kept.iter().enumerate();
+        (
+            *all,
+            kept.map(|(new, old)| (*old as i64, new as i64)).collect(),
+        )
+    };
+    let by: Vec<Option<(i64, HashMap<i64, i64>)>> =
+        by.iter().map(|c| c.as_ref().map(new)).collect();
     let values = tensor.to_i64().ok()?;
     let values: Option<Vec<i64>> = values
         .into_iter()
-        .map(|i| new.get(&if i < 0 { i + all } else { i }).copied())
+        .zip(by.iter().cycle())
+        .map(|(i, by)| match by {
+            Some((all, new)) => new.get(&if i < 0 { i + all } else { i }).copied(),
+            None => Some(i),
+        })
         .collect();
     let values = Tensor::from_i64(&tensor.shape, values?).ok()?;
     values.cast(tensor.dtype).ok()
