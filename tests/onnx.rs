@@ -257,6 +257,30 @@ fn minus_one_is_told_from_extents() {
 }
 
 #[test]
+fn computed_places_are_constants() {
+    // What exporters write for `x[2:4] = 0`.
+    let model = model(
+        18,
+        vec![value("x", &["6"])],
+        vec![
+            floats("zeros", &[2]),
+            floats("weight", &[6]),
+            numbers("places", &[2, 3]),
+            numbers("axes", &[-1]),
+        ],
+        vec![
+            node("Unsqueeze", &["places", "axes"], &["tuples"]),
+            node("ScatterND", &["weight", "tuples", "zeros"], &["changed"]),
+            node("Mul", &["x", "changed"], &["y"]),
+        ],
+        vec![value("y", &["6"])],
+    );
+    let graph = there_and_back(&model);
+    assert_eq!(op_types(&graph), ["ScatterND", "Mul"]);
+    assert_eq!(initializer(&graph, "tuples"), [2, 3]);
+}
+
+#[test]
 fn operands_that_are_attributes_are_written_in_the_set_of_the_model() {
     let reduce = |opset: i64| {
         let old = with(node("ReduceMean", &["x"], &["y"]), ints("axes", &[1]));
