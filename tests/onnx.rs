@@ -169,6 +169,45 @@ fn run_time_extents_are_computed_where_no_short_form_does() {
     assert_eq!(initializer(&graph, "y/shape"), [0, 0, 2, 4]);
 }
 
+/// `as_strided` as PyTorch exports it: a flat tensor at `rows * N + columns * 3`, computed at run time.
+fn strided(rows: i64, columns: [i64; 3]) -> ModelProto {
+    model(
+        17,
+        vec![value("x", &["N", "3"])],
+        vec![
+            number("zero", 0),
+            number("one", 1),
+            numbers("flat", &[-1]),
+            numbers("axes", &[1]),
+            number("rows", rows),
+            numbers("columns", &columns),
+        ],
+        vec![
+            node("Reshape", &["x", "flat"], &["all"]),
+            node("Shape", &["x"], &["s"]),
+            with(node("Gather", &["s", "zero"], &["n"]), int("axis", 0)),
+            node("Range", &["zero", "n", "one"], &["i"]),
+            node("Mul", &["i", "rows"], &["row"]),
+            node("Unsqueeze", &["row", "axes"], &["at"]),
+            node("Add", &["at", "columns"], &["indices"]),
+            with(node("Gather", &["all", "indices"], &["y"]), int("axis", 0)),
+        ],
+        vec![value("y", &["", "3"])],
+    )
+}
+
+#[test]
+fn a_gather_of_all_positions_in_order_is_a_reshape() {
+    let (module, facts) = taken(&strided(3, [0, 1, 2]));
+    assert_eq!(op_names(&module), ["reshape", "reshape"]);
+    let axes = facts.shape(module.outputs[0].0).unwrap().axes;
+    assert_eq!(axes[0].to_string(), "N");
+    for (rows, columns) in [(3, [0, 2, 1]), (2, [0, 1, 2]), (3, [1, 2, 3])] {
+        let (module, _) = taken(&strided(rows, columns));
+        assert!(op_names(&module).contains(&"gather"), "{rows} {columns:?}");
+    }
+}
+
 #[test]
 fn an_extent_used_as_a_number_keeps_the_value_it_had() {
     let model = model(

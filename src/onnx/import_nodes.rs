@@ -171,7 +171,18 @@ impl<'a> Import<'a> {
         let made = self.call(at).and_then(|call| self.results(node, call));
         match made {
             Ok((operands, call, shapes)) => {
-                self.add_node(at, operands, call, shapes);
+                if call.op == Op::Gather && self.is_reshape(&operands, &shapes) {
+                    let stated = shapes[..1].iter().map(|s| Some(s.as_ref()?.axes.clone()));
+                    let call = Call {
+                        op: Op::Reshape,
+                        attrs: Attrs::new(),
+                        operands: vec![Some(0)],
+                        stated: stated.collect(),
+                    };
+                    self.add_node(at, operands[..1].to_vec(), call, shapes);
+                } else {
+                    self.add_node(at, operands, call, shapes);
+                }
                 Ok(())
             }
             Err(_) if is_branch => self.decide(at, Branch::Carried),

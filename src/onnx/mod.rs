@@ -12,6 +12,7 @@ mod meta;
 mod node;
 mod number;
 mod opaque;
+mod ramp;
 mod rows;
 mod rows_contrib;
 mod rows_moves;
