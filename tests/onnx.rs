@@ -208,6 +208,37 @@ fn a_gather_of_all_positions_in_order_is_a_reshape() {
     }
 }
 
+/// `repeat_interleave` as PyTorch exports it: how often each axis is repeated is one number among ones.
+#[test]
+fn repeats_of_one_axis_are_folded() {
+    let model = model(
+        17,
+        vec![value("x", &["N", "3"])],
+        vec![
+            numbers("axis", &[1]),
+            number("rank", 2),
+            numbers("one", &[1]),
+            numbers("flat", &[-1]),
+        ],
+        vec![
+            node("Shape", &["x"], &["s"]),
+            with(node("Gather", &["s", "axis"], &["times"]), int("axis", 0)),
+            with(
+                node("Concat", &["one", "times"], &["values"]),
+                int("axis", 0),
+            ),
+            node("OneHot", &["axis", "rank", "values"], &["row"]),
+            node("Reshape", &["row", "flat"], &["repeats"]),
+            node("Tile", &["x", "repeats"], &["y"]),
+        ],
+        vec![value("y", &["", "9"])],
+    );
+    let (module, facts) = taken(&model);
+    assert_eq!(op_names(&module), ["tile"]);
+    let axes = facts.shape(module.outputs[0].0).unwrap().axes;
+    assert_eq!(axes[1].known(), Some(9));
+}
+
 #[test]
 fn an_extent_used_as_a_number_keeps_the_value_it_had() {
     let model = model(

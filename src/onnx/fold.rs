@@ -165,6 +165,11 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
             inputs.get(2).copied()??,
         )),
         "ConstantOfShape" => one(constant(node, x?)),
+        "OneHot" if int_or(node, "axis", -1) == -1 => one(one_hot(
+            x?,
+            inputs.get(1).copied()??,
+            inputs.get(2).copied()??,
+        )),
         "Size" => None,
         "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => {
             one(reduce(node, op_type, x?, inputs.get(1).copied().flatten()))
@@ -278,6 +283,23 @@ fn range(start: &Folded, limit: &Folded, step: &Folded) -> Option<Folded> {
         .map(|i| from.checked_add(step.checked_mul(i)?).map(Number::from))
         .collect();
     Some(start.with(vec![items.as_ref()?.len()], items?))
+}
+
+/// One of two values at one place of each row, the other elsewhere.
+fn one_hot(places: &Folded, depth: &Folded, values: &Folded) -> Option<Folded> {
+    let [off, on] = &values.items[..] else {
+        return None;
+    };
+    let depth = depth.items.first()?.int()?;
+    let shape = [&places.shape[..], &[usize::try_from(depth).ok()?]].concat();
+    volume(&shape)?;
+    let mut items = vec![];
+    for at in places.ints()? {
+        let at = if at < 0 { at.checked_add(depth)? } else { at };
+        let row = (0..depth).map(|i| if i == at { on } else { off });
+        items.extend(row.cloned());
+    }
+    Some(values.with(shape, items))
 }
 
 /// A constant of integers; one of floats is the network's own.
