@@ -135,6 +135,7 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
         "Floor" => one(each(&Number::floor)),
         "Ceil" => one(each(&Number::ceil)),
         "Neg" => one(each(&Number::negated)),
+        "Sqrt" => one(each(&|n| Some(Number::float(n.known()?.sqrt())))),
         "Reciprocal" => one(each(&|n| {
             Arithmetic::Div.apply(&Number::from(1), n, x?.dtype.is_float())
         })),

@@ -149,6 +149,7 @@ pub enum Arithmetic {
     Mul,
     Div,
     Mod,
+    Pow,
     Min,
     Max,
     Equal,
@@ -170,6 +171,7 @@ impl Arithmetic {
             "Mul" => Arithmetic::Mul,
             "Div" => Arithmetic::Div,
             "Mod" => Arithmetic::Mod,
+            "Pow" => Arithmetic::Pow,
             "Min" => Arithmetic::Min,
             "Max" => Arithmetic::Max,
             "Equal" => Arithmetic::Equal,
@@ -207,7 +209,8 @@ impl Arithmetic {
             | Arithmetic::Sub
             | Arithmetic::Mul
             | Arithmetic::Div
-            | Arithmetic::Mod => {}
+            | Arithmetic::Mod
+            | Arithmetic::Pow => {}
         }
         match (a, b) {
             _ if float && a.known().is_some() && b.known().is_some() => {
@@ -217,6 +220,7 @@ impl Arithmetic {
                     Arithmetic::Sub => a - b,
                     Arithmetic::Mul => a * b,
                     Arithmetic::Div => a / b,
+                    Arithmetic::Pow => a.powf(b),
                     _ => return None,
                 }))
             }
