@@ -47,7 +47,7 @@ impl Window {
         if positive.clone().any(|n| *n < 1)
             || positive
                 .chain(&window.pad)
-                .any(|n| n.abs() > i32::MAX as i64)
+                .any(|n| n.unsigned_abs() > i32::MAX as u64)
         {
             return Err(RuleError::Wrong(
                 "strides, dilations and kernels are at least 1, and no number is huge".into(),
@@ -82,7 +82,9 @@ impl Window {
                 match (out.known(), input.known()) {
                     // A window that would begin in the padding at the end does not count.
                     (Some(o), Some(i))
-                        if self.ceil && (o - 1) * self.stride[axis] >= i + self.pad[axis] =>
+                        if self.ceil
+                            && (o - 1).saturating_mul(self.stride[axis])
+                                >= i.saturating_add(self.pad[axis]) =>
                     {
                         Extent::from(o - 1)
                     }
