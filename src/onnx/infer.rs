@@ -15,6 +15,11 @@ pub fn results(
     operands: &[Given<'_>],
     stated: &[Option<Vec<Extent>>],
 ) -> Result<Vec<Option<Shape>>, RuleError> {
+    if let Some(negative) = stated.iter().flatten().flatten().find(|e| is_negative(e)) {
+        return Err(RuleError::Wrong(format!(
+            "an extent is negative: {negative}"
+        )));
+    }
     let mut dims = Dims::new();
     let axes: Vec<Vec<Dim>> = operands
         .iter()
@@ -58,4 +63,8 @@ pub fn results(
         })
     };
     Ok(made.into_iter().map(shape).collect())
+}
+
+fn is_negative(extent: &Extent) -> bool {
+    extent.known().is_some_and(|n| n < 0)
 }

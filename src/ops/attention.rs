@@ -61,7 +61,7 @@ impl Operator for Attention {
         let (q, k, v) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
         let rank = q.axes.len();
         let (wide, heads, kv) = match rank {
-            3 => (true, cx.extent("heads")?, cx.extent("kv_heads")?),
+            3 => (true, cx.amount("heads")?, cx.amount("kv_heads")?),
             4 if k.axes.len() == 4 => {
                 let extent = |d: Dim| Some(cx.dims.extent(d).clone());
                 (false, extent(q.axes[1]), extent(k.axes[1]))

@@ -20,7 +20,7 @@ const FILTER: f32 = -10000.0;
 
 /// A number of heads as a dim that is a count.
 fn heads(cx: &mut Rule<'_>, name: &'static str) -> Result<Dim, RuleError> {
-    match cx.extent(name)? {
+    match cx.amount(name)? {
         Some(heads) if heads.known() != Some(0) => {
             let heads = cx.dims.axis(heads);
             cx.dims.count(heads);
@@ -187,7 +187,7 @@ impl Operator for PackedAttention {
         }
         cx.equate(*i, *own)?;
         let n = heads(cx, "heads")?;
-        let each = match cx.extents("widths")? {
+        let each = match cx.amounts("widths")? {
             Some(each) => each,
             None => match cx.dims.extent(*all).exact_div(&Extent::from(3i64)) {
                 Some(third) => vec![third; 3],

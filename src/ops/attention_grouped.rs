@@ -36,7 +36,7 @@ impl Operator for GroupedQueryAttention {
         let [b, s, all] = q.axes[..] else {
             return cx.wrong("the queries have not three axes");
         };
-        let (Some(heads), Some(kv)) = (cx.extent("heads")?, cx.extent("kv_heads")?) else {
+        let (Some(heads), Some(kv)) = (cx.amount("heads")?, cx.amount("kv_heads")?) else {
             return cx.wrong("`heads` and `kv_heads` are missing");
         };
         let Some(repeats) = heads.exact_div(&kv) else {

@@ -105,6 +105,19 @@ impl<'a> Rule<'a> {
     pub fn extent(&self, name: &str) -> Result<Option<Extent>, RuleError> {
         Ok(self.extents(name)?.and_then(|all| all.into_iter().next()))
     }
+    /// The extents of attribute `name` where they say how many there are: none is negative.
+    pub fn amounts(&self, name: &str) -> Result<Option<Vec<Extent>>, RuleError> {
+        let all = self.extents(name)?;
+        let negative = |e: &&Extent| e.known().is_some_and(|n| n < 0);
+        match all.iter().flatten().find(negative) {
+            Some(negative) => self.wrong(format!("`{name}` is negative: {negative}")),
+            None => Ok(all),
+        }
+    }
+    /// The single extent of attribute `name` where it says how many there are.
+    pub fn amount(&self, name: &str) -> Result<Option<Extent>, RuleError> {
+        Ok(self.amounts(name)?.and_then(|all| all.into_iter().next()))
+    }
     /// Attribute `axis`-like `name`, counted from the front; `default` where it is absent.
     pub fn axis(&self, name: &str, default: i64, rank: usize) -> Result<usize, RuleError> {
         normalize_axis(self.attrs.int_or(name, default), rank)

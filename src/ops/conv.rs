@@ -97,7 +97,7 @@ impl Operator for Conv {
                 w.axes.len()
             ));
         }
-        let groups = cx.extent("groups")?.unwrap_or(Extent::from(1i64));
+        let groups = cx.amount("groups")?.unwrap_or(Extent::from(1i64));
         let out = if groups.known() == Some(1) {
             cx.apply("n i, o i -> n o", &[&x.axes[..2], &w.axes[..2]], &[])?
         } else {

@@ -109,7 +109,7 @@ impl Operator for ConvTranspose {
                 w.axes.len()
             ));
         }
-        let groups = cx.extent("groups")?.unwrap_or(Extent::from(1i64));
+        let groups = cx.amount("groups")?.unwrap_or(Extent::from(1i64));
         let out = if groups.known() == Some(1) {
             cx.apply("n i, i o -> n o", &[&x.axes[..2], &w.axes[..2]], &[])?
         } else {

@@ -42,13 +42,14 @@ impl Operator for DeformConv {
             return cx.wrong("there are not two spatial axes");
         };
         let groups = cx.attrs.int_or("offset_groups", 1).max(1);
-        let taps = kernel.iter().product::<i64>();
-        for (operand, each) in [(Some(offset), 2 * taps), (cx.optional(4), taps)] {
+        let taps = kernel.iter().try_fold(groups, |all, n| all.checked_mul(*n));
+        let both = taps.and_then(|taps| taps.checked_mul(2));
+        for (operand, all) in [(Some(offset), both), (cx.optional(4), taps)] {
             let Some(operand) = operand else { continue };
             let [own, channels, spatial @ ..] = operand.axes else {
                 return cx.wrong("offsets have four axes");
             };
-            if spatial.len() != 2 || cx.known(*channels).is_some_and(|n| n != groups * each) {
+            if spatial.len() != 2 || cx.known(*channels).is_some_and(|n| Some(n) != all) {
                 return cx.wrong("offsets or mask do not fit the kernel");
             }
             cx.equate(*n, *own)?;

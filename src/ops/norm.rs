@@ -103,7 +103,7 @@ impl Operator for Norm {
                 return cx.wrong(format!("an input of {rank} axes has no spatial ones"));
             }
             Norm::Group => {
-                let groups = cx.extent("groups")?;
+                let groups = cx.amount("groups")?;
                 let Some(groups) = groups else {
                     return cx.wrong("`groups` is missing");
                 };

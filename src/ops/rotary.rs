@@ -132,7 +132,7 @@ impl Operator for Rotary {
             [b, t, all] => {
                 let whole = cx.dims.extent(all).clone();
                 let each = pairs.checked_mul(&Extent::from(2i64));
-                let heads = match cx.extent("heads")? {
+                let heads = match cx.amount("heads")? {
                     Some(heads) if heads.known() != Some(0) => Some(heads),
                     _ => each.and_then(|each| whole.exact_div(&each)),
                 };

@@ -221,7 +221,7 @@ impl Operator for AffineGrid {
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let theta = cx.operand(0)?;
-        let size = cx.extents("size")?.unwrap_or_default();
+        let size = cx.amounts("size")?.unwrap_or_default();
         let [n, rows, columns] = theta.axes[..] else {
             return cx.wrong("`theta` has not three axes");
         };

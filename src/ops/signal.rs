@@ -31,7 +31,7 @@ impl Operator for WindowFunction {
         Removal::Barrier
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
-        let Some(size) = cx.extent("size")? else {
+        let Some(size) = cx.amount("size")? else {
             return cx.wrong("`size` is missing");
         };
         let d = cx.dims.axis(size);
@@ -89,7 +89,7 @@ impl Operator for Dft {
             return cx.wrong("the extent of the signal is not known");
         };
         let length = match cx.attrs.int_or("length", 0) {
-            0 if inverse && onesided => 2 * (n - 1),
+            0 if inverse && onesided => (n - 1).saturating_mul(2),
             0 => n,
             stated => stated,
         };
