@@ -1,5 +1,7 @@
 //! Reshape: the same elements in row-major order under other axes.
+use super::context::product;
 use super::*;
+use crate::dims::{Dim, Mismatch};
 use crate::tensor::Tensor;
 
 /// `reshape(x) : type`: the target is the result's type.
@@ -20,6 +22,7 @@ impl Operator for Reshape {
         let Some(target) = cx.stated(0) else {
             return cx.wrong("its result type must be stated: it is the target");
         };
+        splits(cx, x.axes, target)?;
         let axes: Vec<_> = target.iter().map(|e| cx.dims.axis(e.clone())).collect();
         cx.dims.reshape(x.axes, &axes, cx.cause)?;
         cx.result(x.dtype, axes);
@@ -40,4 +43,18 @@ impl Operator for Reshape {
     fn ragged(&self, _: &Pairs<'_>) -> bool {
         true
     }
+}
+
+/// Whatever extents are known at run time only, a known number of elements is a multiple of the others.
+fn splits(cx: &Rule<'_>, from: &[Dim], to: &[Extent]) -> Result<(), Mismatch> {
+    let from: Vec<Extent> = from.iter().map(|d| cx.dims.extent(*d).clone()).collect();
+    for (whole, parts) in [(&from[..], to), (to, &from[..])] {
+        let known: Vec<Extent> = parts.iter().filter(|e| e.is_known()).cloned().collect();
+        let (all, each) = (product(whole), product(&known));
+        let is_open = known.len() < parts.len() && all.known().is_some_and(|n| n != 0);
+        if is_open && all.exact_div(&each).is_none() {
+            return Err(Mismatch::Split(all, each));
+        }
+    }
+    Ok(())
 }
