@@ -42,10 +42,12 @@ impl<'a> Import<'a> {
             let (start, end) = (at("start", 0), at("end", rank));
             return Some(vec![Folded::of_shape(axes.get(start..end.max(start))?)]);
         }
-        let inputs: Vec<Option<Rc<Folded>>> =
-            node.input.iter().map(|name| self.folded(name)).collect();
-        let all = node.input.iter().zip(&inputs);
-        if node.input.is_empty() || all.clone().any(|(n, f)| !n.is_empty() && f.is_none()) {
+        // What is absent at the end is not there, here as in calls.
+        let last = node.input.iter().rposition(|name| !name.is_empty());
+        let names = &node.input[..last.map_or(0, |last| last + 1)];
+        let inputs: Vec<Option<Rc<Folded>>> = names.iter().map(|name| self.folded(name)).collect();
+        let all = names.iter().zip(&inputs);
+        if names.is_empty() || all.clone().any(|(n, f)| !n.is_empty() && f.is_none()) {
             return None;
         }
         let inputs: Vec<Option<&Folded>> = inputs.iter().map(Option::as_deref).collect();
