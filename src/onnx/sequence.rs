@@ -7,6 +7,9 @@ use crate::ir::Def;
 use crate::ops::{Attr, Attrs, Op, normalize_axis};
 use crate::tensor::Extent;
 
+/// Most items of a sequence that is followed: each is said of the axis, and again where one is taken.
+const MOST_ITEMS: i64 = 1 << 10;
+
 impl Import<'_> {
     /// Of the sequence that a node makes or takes an item of: how it was cut, as far as that is said already. None where
     /// anything else happens to it, or the node has to do with none.
@@ -49,7 +52,9 @@ pub fn split(inputs: &Inputs<'_>, row: &'static Row, call: &mut Call) -> Result<
     let is_one = inputs.folded(1)?.is_some_and(|f| f.shape.is_empty());
     let sizes = match (&sizes[..], x[axis].known()) {
         ([each], Some(n)) if is_one => {
-            let each = each.known().filter(|each| *each > 0);
+            let each = each
+                .known()
+                .filter(|each| *each > 0 && n / each < MOST_ITEMS);
             let each = each.ok_or(Refusal::Opaque)?;
             let starts = (0..n).step_by(usize::try_from(each).unwrap_or(usize::MAX));
             starts.map(|at| Extent::from(each.min(n - at))).collect()
