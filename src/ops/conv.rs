@@ -124,8 +124,12 @@ impl Operator for Conv {
         }
         let window = Window::new(cx.attrs, kernel(cx, &w)?)?;
         for axis in 0..window.kernel.len() {
-            cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             cx.freeze(w.axes[axis + 2], Reason::SpatialAxis);
+            if window.is_point(axis) {
+                axes.push(x.axes[axis + 2]);
+                continue;
+            }
+            cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             let extent = window.output(axis, cx.dims.extent(x.axes[axis + 2]))?;
             let d = cx.dims.axis(extent);
             cx.freeze(d, Reason::SpatialAxis);

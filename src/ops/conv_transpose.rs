@@ -135,8 +135,12 @@ impl Operator for ConvTranspose {
         };
         let (window, more) = window(cx.attrs, kernel)?;
         for (axis, more) in more.iter().enumerate() {
-            cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             cx.freeze(w.axes[axis + 2], Reason::SpatialAxis);
+            if window.is_point(axis) && *more == 0 && cx.attrs.get("output_shape").is_none() {
+                axes.push(x.axes[axis + 2]);
+                continue;
+            }
+            cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             let input = cx.dims.extent(x.axes[axis + 2]).clone();
             let extent = output(&window, cx.attrs, *more, axis, &input)?;
             if extent.known().is_some_and(|n| n < 1) {

@@ -72,6 +72,10 @@ impl Operator for Pool {
             false => Some(Pool::window(cx.attrs, spatial)?),
         };
         for axis in 0..spatial {
+            if window.as_ref().is_some_and(|w| w.is_point(axis)) {
+                axes.push(x.axes[axis + 2]);
+                continue;
+            }
             cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
             let extent = match &window {
                 Some(window) => window.output(axis, cx.dims.extent(x.axes[axis + 2]))?,

@@ -55,6 +55,12 @@ impl Window {
         }
         Ok(window)
     }
+    /// Whether what stands at a position of spatial axis `axis` depends on that position alone.
+    pub fn is_point(&self, axis: usize) -> bool {
+        let pads = [self.pad[axis], self.pad[axis + self.kernel.len()]];
+        let padded = self.auto_pad == "notset" && pads != [0, 0];
+        self.kernel[axis] == 1 && self.stride[axis] == 1 && !padded
+    }
     fn span(&self, axis: usize) -> i64 {
         self.dilation[axis] * (self.kernel[axis] - 1) + 1
     }
