@@ -107,6 +107,7 @@ impl Forms<'_> {
             | Op::Compress
             | Op::EyeLike
             | Op::GridSample
+            | Op::MatmulBlocks
             | Op::MaxUnpool
             | Op::NonMaxSuppression
             | Op::RoiAlign

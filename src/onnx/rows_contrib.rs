@@ -65,6 +65,17 @@ pub const CONTRIB: &[Row] = &[
     ),
     contrib("QLinearConcat", "qlinear_concat", &[axis()]),
     contrib("MatMulIntegerToFloat", "matmul_integer_to_float", &[]),
+    contrib(
+        "MatMulNBits",
+        "matmul_blocks",
+        &[
+            field("K", "k", Extent),
+            field("N", "n", Extent),
+            same("bits", Int),
+            field("block_size", "block", Int),
+            field("accuracy_level", "accuracy", Int),
+        ],
+    ),
     contrib("DynamicQuantizeMatMul", "dynamic_quantize_matmul", &[]),
     contrib(
         "QGemm",

@@ -40,6 +40,7 @@ mod grid;
 mod linear;
 mod lrn;
 mod matmul;
+mod matmul_blocks;
 mod movement;
 mod norm;
 mod opaque;

@@ -80,6 +80,7 @@ operators! {
         Einsum einsum "einsum"
         EyeLike trilu "eye_like"
         GridSample sample "grid_sample"
+        MatmulBlocks matmul_blocks "matmul_blocks"
         MaxUnpool boxes "max_unpool"
         NonMaxSuppression boxes "non_max_suppression"
         RoiAlign sample "roi_align"

@@ -125,3 +125,38 @@ fn products_of_integers() {
         net.prunes();
     });
 }
+
+#[test]
+fn products_with_packed_blocks() {
+    // Blocks of 8 columns go as a whole, and with zeros that are packed into bytes, two at a time.
+    let cases: &[(&str, &str, &[usize])] = &[
+        ("param @s : f32[32, 4]", "", &[4]),
+        ("param @s : f32[128]\nparam @z : u8[64]", ", @z", &[2]),
+        ("param @s : f32[32, 4]\nparam @z : f32[32, 4]", ", @z", &[4]),
+        (
+            "param @s : f32[32, 4]\nparam @z : u8[32, 2]\nparam @b : f32[32]",
+            ", @z, _, @b",
+            &[2],
+        ),
+        (
+            "param @s : f32[32, 4]\nparam @b : f32[32]",
+            ", _, _, @b",
+            &[4],
+        ),
+    ];
+    all(cases, |(params, more, free)| {
+        let text = format!(
+            "param @a : f32[3, 32]\nparam @w : u8[32, 4, 4]\n{params}\nparam @e : u8[2, 4, 8]
+param @f : f32[8]\ninput %in : f32[4, 3]\n%x = matmul(%in, @a)
+%y = matmul_blocks(%x, @w, @s{more}) {{k = 32, n = 32, bits = 4, block = 8}}
+%end = matmul_blocks(%y, @e, @f) {{k = 32, n = 2, bits = 8, block = 8}}\noutput %end"
+        );
+        let net = Net::new(&text);
+        assert_eq!(net.free("w:1"), *free, "{more}");
+        assert_eq!(net.free("w:0"), [4], "{more}");
+        net.prunes();
+    });
+    let odd = "param @w : u8[3, 2, 4]\nparam @s : f32[6]\ninput %x : f32[2, 13]
+%y = matmul_blocks(%x, @w, @s) {k = 13, n = 3, bits = 4, block = 8}\noutput %y";
+    assert_eq!(Net::new(odd).free("w:1"), [0; 0]);
+}
