@@ -142,9 +142,8 @@ def exported(results, tpc, wanted, exporters):
     """All models by the first exporter, then by the others: what is there when time is up is of all kinds."""
     for exporter in exporters:
         for name in zoo.sources():
-            transformer = name.startswith(("hf/", "dyn/"))
             model, key = zoo.stem(name), f"{zoo.stem(name)}.{exporter}"
-            if key in results.rows or not wanted(model) or (transformer and exporter == "bn"):
+            if key in results.rows or not wanted(model) or (name.startswith("hf/") and exporter == "bn"):
                 continue
             with tempfile.TemporaryDirectory() as tmp:
                 _, wrong, _ = call([sys.executable, os.path.join(HERE, "zoo.py"), f"{name}.{exporter}", "--out", tmp], 400)

@@ -3,8 +3,8 @@
     python zoo.py --list
     python zoo.py NAME[.EXPORTER] ... --out DIR
 
-NAME is one of the list, `torchvision/NAME` or `timm/NAME` for any other model of these, or `hf/KIND` for a small transformer (`dyn/KIND`: with run-time
-batch and sequence). EXPORTER is `bn` (the TorchScript exporter, batch norm kept, constants not folded), `dynamo` (the `torch.export` exporter, optimised) or `raw`
+NAME is one of the list, `torchvision/NAME` or `timm/NAME` for any other model of these, or `hf/KIND` for a small transformer; `dyn/NAME` has a run-time batch, and a
+run-time sequence where it takes tokens. EXPORTER is `bn` (the TorchScript exporter, batch norm kept, constants not folded), `dynamo` (the `torch.export` exporter, optimised) or `raw`
 (the same, not optimised); without one all that fit are made.
 
 What a default initialisation leaves constant (scales and biases of norms, running statistics, layer scales, relative positions) is drawn at random, so
@@ -38,7 +38,8 @@ TRANSFORMERS = {
     "whisper": dict(d_model=128, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=256, decoder_ffn_dim=256, vocab_size=512, max_source_positions=100, max_target_positions=64, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, suppress_tokens=[]),
 }
 # Those that are made with run-time batch and sequence, too.
-RUNTIME = "bert distilbert gpt2 llama mistral opt phi3 qwen3 roberta".split()
+RUNTIME = """albert bart bert distilbert electra gpt2 llama mistral mpnet opt phi3 qwen3 roberta t5 vit coatnet_0_rw_224 convnext_tiny efficientnet_b0 gcvit_xxtiny levit_128s maxvit_t
+mobilenet_v2 mobilevit_s poolformer_s12 pvt_v2_b0 resnet18 shufflenet_v2_x1_0 swin_t vit_b_16 vit_tiny_patch16_224 xcit_nano_12_p16_224""".split()
 IMAGES = ("segformer", "vit", "dinov2")
 VIDEO = ("r2plus1d_18", "mc3_18")
 EXPORTERS = ("bn", "dynamo", "raw")
@@ -82,7 +83,7 @@ def plain(name):
 def stem(name):
     """What a model is called in files and tables."""
     where, kind = name.split("/")
-    return {"hf": f"hf_{kind}", "dyn": f"hfdyn_{kind}"}.get(where, kind)
+    return {"hf": f"hf_{kind}", "dyn": f"hfdyn_{kind}" if kind in TRANSFORMERS else f"dyn_{kind}"}.get(where, kind)
 
 
 def full(name):
@@ -99,8 +100,10 @@ def build(name):
     """A model by its name, and inputs for it."""
     torch.manual_seed(0)
     where, kind = full(name).split("/")
+    if where == "dyn":
+        where, kind = ("hf", kind) if kind in TRANSFORMERS else full(kind).split("/")
     generator = torch.Generator().manual_seed(1)
-    if where in ("hf", "dyn"):
+    if where == "hf":
         return transformer(kind, generator)
     if where == "torchvision":
         import torchvision
@@ -141,15 +144,18 @@ def export(name, exporter, path):
     """Writes a model; images are of one size, `dyn/` has run-time batch and sequence."""
     model, inputs = build(name)
     names = [f"input{k}" if k else "input" for k in range(len(inputs))]
+    axes = [{0: "batch", 1: "seq" if k == 0 else "target"} if x.dim() == 2 else {0: "batch"} for k, x in enumerate(inputs)] if name.startswith("dyn/") else None
     if exporter == "bn":
-        torch.onnx.export(model, inputs, path, dynamo=False, opset_version=17, do_constant_folding=False,
+        runtime = axes and dict(zip(names, axes), output={0: "batch"})
+        torch.onnx.export(model, inputs, path, dynamo=False, opset_version=17, do_constant_folding=False, dynamic_axes=runtime,
                           training=torch.onnx.TrainingMode.PRESERVE, input_names=names, output_names=["output"])
         return
     shapes = None
-    if name.startswith("dyn/"):
-        batch, length = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("seq", min=2, max=64)
+    if axes:
+        dims = {n: torch.export.Dim(n, min=2, max=64) for n in ("batch", "seq", "target")}
         inputs = tuple(x.repeat(2, *[1] * (x.dim() - 1)) for x in inputs)
-        shapes = (tuple({0: batch, 1: length} if x.dim() == 2 else {0: batch} for x in inputs),)
+        shapes = tuple({axis: dims[n] for axis, n in each.items()} for each in axes)
+        shapes = (shapes,) if name[4:] in TRANSFORMERS else shapes
     torch.onnx.export(model, inputs, path, dynamo=True, optimize=exporter == "dynamo", dynamic_shapes=shapes, external_data=False,
                       input_names=names, output_names=["output"], verbose=False)
 
@@ -168,7 +174,7 @@ def main():
     for asked in args.names:
         name, _, exporter = asked.partition(".") if asked.endswith(tuple(f".{e}" for e in EXPORTERS)) else (asked, "", "")
         name = full(name)
-        fit = EXPORTERS[1:] if name.startswith(("hf/", "dyn/")) else EXPORTERS
+        fit = EXPORTERS[1:] if name.startswith("hf/") else EXPORTERS
         for each in [exporter] if exporter else fit:
             path = os.path.join(args.out, f"{stem(name)}.{each}.onnx")
             try:
