@@ -510,6 +510,41 @@ fn a_condition_that_is_known_leaves_one_arm() {
     assert_eq!(back.node[1].output, ["y"]);
 }
 
+/// What a branch in the arm of a decided one gives is the result of both; what is decided of the one is not of the other.
+#[test]
+fn a_branch_in_an_arm_that_is_left_stays_open() {
+    let inner = branching([3, 3]).graph.unwrap().node.remove(0);
+    let arm = |name: &str, node: NodeProto, result: &str| GraphProto {
+        name: Some(name.into()),
+        node: vec![node],
+        output: vec![value(result, &["2", "3"])],
+        ..GraphProto::default()
+    };
+    let mut model = branching([3, 3]);
+    let graph = model.graph.as_mut().unwrap();
+    let outer = with(
+        node("If", &["large"], &["y"]),
+        graph_attribute("then_branch", arm("then_branch", inner, "y")),
+    );
+    let other = node("Slice", &["x", "zero", "three", "one"], &["other"]);
+    let outer = with(
+        outer,
+        graph_attribute("else_branch", arm("else_branch", other, "other")),
+    );
+    graph.initializer.push(number("limit", 4));
+    graph.initializer.push(numbers("zero", &[0]));
+    graph.initializer.push(numbers("one", &[1]));
+    graph.initializer.push(numbers("three", &[3]));
+    graph.node = vec![
+        node("Size", &["x"], &["size"]),
+        node("Greater", &["size", "limit"], &["large"]),
+        outer,
+    ];
+    let (module, _) = taken(&model);
+    let names = op_names(&module);
+    assert_eq!(names[..5], ["matmul", "relu", "matmul", "relu", "if"]);
+}
+
 /// The sum of two functions of one value, with the nodes in some order, and one that nothing uses.
 fn forked(order: [usize; 2]) -> ModelProto {
     let sides = [node("Relu", &["x"], &["a"]), node("Tanh", &["x"], &["b"])];

@@ -142,12 +142,16 @@ impl Writer<'_> {
             .iter()
             .map(|v| name_of(v).to_string())
             .collect();
-        let own = graph.node.iter().flat_map(|n| &n.output);
-        for name in own.filter(|n| !n.is_empty()) {
+        // An inner `If` keeps a name of its own: what is decided of the outer one is not said of it.
+        let own = graph.node.iter().flat_map(|n| {
+            let is_branch = arms(n).is_some();
+            n.output.iter().map(move |name| (name, is_branch))
+        });
+        for (name, is_branch) in own.filter(|(n, _)| !n.is_empty()) {
             let result = outputs.iter().position(|o| o == name);
             let new = match result.and_then(|k| results.get(k)) {
-                Some(result) => result.clone(),
-                None => self.free(name, base),
+                Some(result) if !is_branch => result.clone(),
+                _ => self.free(name, base),
             };
             names.entry(name.clone()).or_insert(new);
         }
