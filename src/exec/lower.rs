@@ -124,6 +124,7 @@ impl Forms<'_> {
             | Op::FusedConv
             | Op::FusedMatmul
             | Op::Gather
+            | Op::GatherBlocks
             | Op::GatherElements
             | Op::GatherNd
             | Op::GroupedQueryAttention

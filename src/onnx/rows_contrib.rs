@@ -65,6 +65,17 @@ pub const CONTRIB: &[Row] = &[
     ),
     contrib("QLinearConcat", "qlinear_concat", &[axis()]),
     contrib("MatMulIntegerToFloat", "matmul_integer_to_float", &[]),
+    // Packed into bytes, tables are gathered from along their first axis, and have blocks along their last.
+    contrib(
+        "GatherBlockQuantized",
+        "gather_blocks",
+        &[
+            same("gather_axis", Fixed(0)),
+            same("quantize_axis", Fixed(1)),
+            same("bits", Int),
+            field("block_size", "block", Int),
+        ],
+    ),
     contrib(
         "MatMulNBits",
         "matmul_blocks",

@@ -17,6 +17,7 @@ pub mod window;
 
 mod batch_norm;
 mod binary;
+mod blocks;
 mod boxes;
 mod cast;
 mod choice;
@@ -35,6 +36,7 @@ mod flatten;
 mod fused;
 mod gated;
 mod gather;
+mod gather_blocks;
 mod gather_nd;
 mod grid;
 mod linear;

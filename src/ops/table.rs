@@ -102,6 +102,7 @@ operators! {
         FusedConv fused "fused_conv"
         FusedMatmul fused "fused_matmul"
         Gather gather "gather"
+        GatherBlocks gather_blocks "gather_blocks"
         If choice "if"
         GatherElements elements "gather_elements"
         GatherNd gather_nd "gather_nd"

@@ -160,3 +160,20 @@ param @f : f32[8]\ninput %in : f32[4, 3]\n%x = matmul(%in, @a)
 %y = matmul_blocks(%x, @w, @s) {k = 13, n = 3, bits = 4, block = 8}\noutput %y";
     assert_eq!(Net::new(odd).free("w:1"), [0; 0]);
 }
+
+#[test]
+fn tables_with_packed_blocks() {
+    let cases: &[(&str, &str, &[usize])] = &[("", "", &[6]), ("param @z : u8[7, 3]", ", @z", &[3])];
+    all(cases, |(params, more, free)| {
+        let text = format!(
+            "param @t : u8[7, 24]\nparam @s : f32[7, 6]\n{params}\nparam @a : f32[48, 5]
+input %in : i64[2, 3]\n%x = gather_blocks(@t, %in, @s{more}) {{bits = 4, block = 8}}
+%end = matmul(%x, @a)\noutput %end"
+        );
+        let net = Net::new(&text);
+        for axis in ["a:0", "t:1", "s:1"] {
+            assert_eq!(net.free(axis), *free, "{axis} {more}");
+        }
+        net.prunes();
+    });
+}
