@@ -75,7 +75,7 @@ impl Operator for GroupedQueryAttention {
                 }
             }
         }
-        // ONNX Runtime, whose operator it is, takes multiples of 8 alone.
+        // ONNX Runtime, whose operator it is, takes multiples of 8 alone, and of 16 where it turns them.
         cx.freeze(d, Reason::Barrier);
         cx.freeze(s, Reason::SpatialAxis);
         if cx.attrs.flag("rotates") {
