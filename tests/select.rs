@@ -370,3 +370,26 @@ fn what_is_named_overrides_the_ratio() {
     assert_eq!(selected.kept("a", 0), [0, 1, 2, 3]);
     assert_eq!(selected.kept("b", 0), [3]);
 }
+
+/// A window's table of indices, of which a smaller window reads the first rows: nothing weighs less without the others.
+#[test]
+fn what_nobody_reads_of_a_table_of_indices_stays() {
+    let net = Net::new(
+        "param @bias : f32[9, 4]
+const @index : i64[6, 2] = [[0, 1], [2, 3], [4, 5], [6, 7], [8, 0], [1, 2]]
+param @w : f32[4, 3]
+input %x : f32[2, 2, 3]
+%rows = slice(@index) {axes = [0], starts = [0], ends = [2]}
+%b = gather(@bias, %rows) {axis = 0}
+%y = matmul(%b, @w)
+%z = add(%y, %x)
+output %z",
+    );
+    let selected = Selected::new(net, "[target]\nratio = 0.5");
+    assert_eq!(selected.kept("index", 0).len(), 6);
+    assert_eq!(selected.kept("w", 0).len(), 2);
+    let whole: Vec<&str> = (selected.choice.whole.iter())
+        .map(|(_, why)| &**why)
+        .collect();
+    assert_eq!(whole, ["no param has it"]);
+}

@@ -6,7 +6,7 @@ use super::plan::{Plan, Scope};
 use super::{matching, pairs, ragged};
 use crate::diag::Diagnostic;
 use crate::dims::{Dim, Term, gcd};
-use crate::ir::{Facts, Module, ValueId};
+use crate::ir::{Def, Facts, Module, ValueId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was decided for one group.
@@ -51,14 +51,22 @@ pub fn select(
 ) -> Result<Choice, Diagnostic> {
     let asked = asked(module, facts, groups, plan)?;
     let ratio = plan.target.ratio.as_ref().map_or(0.0, |r| *r.get_ref());
-    let may_go = |g: &Group| match g.class {
-        Class::Width => true,
-        Class::Count => plan.select.counts,
-        Class::Branch => plan.select.branches,
+    // Tables of indices and masks weigh nothing: what nobody reads of them costs nothing.
+    let weighs = |g: &Group| {
+        let mut values = g.axes.iter().map(|a| module.value(a.value));
+        values.any(|value| matches!(value.def, Def::Param(_)))
+    };
+    let stays = |g: &Group| match g.class {
+        Class::Branch if !plan.select.branches => {
+            Some("it goes into an `if` (`branches = true` prunes it)")
+        }
+        Class::Count if !plan.select.counts => Some("a count (`counts = true` prunes it)"),
+        _ if !weighs(g) => Some("no param has it"),
+        _ => None,
     };
     let weighed = |g: &&Group| ratio > 0.0 && !g.axes.is_empty() && !asked.contains_key(&g.atom);
     let (by_ratio, staying): (Vec<&Group>, Vec<&Group>) =
-        (groups.groups.iter().filter(weighed)).partition(|g| may_go(g));
+        (groups.groups.iter().filter(weighed)).partition(|g| stays(g).is_none());
     let by_hand = groups.groups.iter().filter(|g| asked.contains_key(&g.atom));
     let by_hand: Vec<&Group> = by_hand.collect();
     let scored: Vec<&Group> = by_ratio.iter().chain(&by_hand).copied().collect();
@@ -78,14 +86,14 @@ pub fn select(
         Scope::Local => None,
         Scope::Global => {
             let mut all: Vec<f64> = scores.iter().flatten().copied().collect();
-            let go = all.len() - stays(all.len(), ratio);
+            let go = all.len() - kept_of(all.len(), ratio);
             all.sort_by(f64::total_cmp);
             Some(go.checked_sub(1).and_then(|last| all.get(last)).copied())
         }
     };
     for (group, scores) in by_ratio.iter().zip(&scores) {
         let go = match threshold {
-            None => scores.len() - stays(scores.len(), ratio),
+            None => scores.len() - kept_of(scores.len(), ratio),
             Some(None) => 0,
             Some(Some(threshold)) => scores.iter().filter(|s| **s <= threshold).count(),
         };
@@ -96,7 +104,7 @@ pub fn select(
         let chosen = match &asked[&group.atom] {
             Asked::Ratio(ratio) => {
                 let scores = sums.scores(facts, group, magnitude);
-                let go = scores.len() - stays(scores.len(), *ratio);
+                let go = scores.len() - kept_of(scores.len(), *ratio);
                 selection.lowest(group, &scores, go, format!("ratio {ratio}, by hand"))
             }
             Asked::Positions(gone) => Ok(Chosen {
@@ -109,10 +117,7 @@ pub fn select(
         decided.insert(group.atom, chosen);
     }
     for group in staying {
-        let why = match group.class {
-            Class::Branch => "it goes into an `if` (`branches = true` prunes it)",
-            Class::Width | Class::Count => "a count (`counts = true` prunes it)",
-        };
+        let why = stays(group).unwrap_or_default();
         decided.insert(group.atom, Err(why.into()));
     }
     let ragged = match plan.select.ragged {
@@ -147,7 +152,7 @@ pub fn select(
 }
 
 /// How many of `n` stay, as Torch-Pruning computes it.
-fn stays(n: usize, ratio: f64) -> usize {
+fn kept_of(n: usize, ratio: f64) -> usize {
     (n as f64 * (1.0 - ratio)) as usize
 }
 
@@ -172,7 +177,7 @@ impl Selection<'_> {
         let least = usize::try_from(*self.plan.select.min_keep.get_ref()).unwrap_or(n);
         let mut stay = n - go;
         if go > 0 {
-            stay = stay.max(stays(n, most).max(n - (n as f64 * most).floor() as usize));
+            stay = stay.max(kept_of(n, most).max(n - (n as f64 * most).floor() as usize));
             let step = self.steps.get(&group.atom).copied().unwrap_or(1);
             if (1..step).contains(&stay) {
                 return Err(format!(
