@@ -91,8 +91,10 @@ def measure(tpc, path, row):
         verified = lock["verified"]
         row.update(params=lock["cost"]["params"], macs=lock["cost"].get("macs"), verified=verified["error"], cuts=len(verified.get("cuts", [])), skipped=verified.get("skipped", 0))
         wrong = runs(pruned)
-        if wrong:
+        if wrong and not runs(path):
             row["error"] = wrong
+        elif wrong:
+            row["unrun"] = True
 
 
 class Results:
@@ -202,6 +204,9 @@ def render(results, path):
     lines = [open(os.path.join(HERE, "coverage.txt")).read().strip(), "", "## In short", ""]
     lines += [f"- {len(rows)} files of {len({r['model'] for r in rows})} models: {len(good)} are pruned, verified and run in ONNX Runtime, {len(rows) - len(good)} are not (below).",
               f"- Largest error of a value that verification found, relative to the largest magnitude of the value: {max(r['verified'] for r in good):.1e}."]
+    unrun = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if r.get("unrun"))
+    if unrun:
+        lines.append(f"- Not run in ONNX Runtime, as the original does not run on inputs of ones either: {', '.join(unrun)}.")
     unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
     if unseen:
         lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
