@@ -345,6 +345,9 @@ impl<'a> Import<'a> {
             .or_else(|at| self.wrong_node(at, "the nodes form a cycle: one needs its own result"))
     }
     fn outputs(&mut self) -> Result<(), Diagnostic> {
+        if self.graph.output.is_empty() {
+            return self.wrong("outputs".into(), "the model has no output");
+        }
         let mut seen = HashSet::new();
         for info in &self.graph.output {
             let name = name_of(info);
