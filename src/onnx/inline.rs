@@ -4,11 +4,11 @@ use super::wire::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, 
 use std::collections::{HashMap, HashSet};
 
 /// Most nodes that a model may have once its functions are written out.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 18;
 /// Most calls of functions: they may call each other and write out to nothing.
-const MOST_CALLS: usize = 1 << 17;
+const MOST_CALLS: usize = 1 << 16;
 /// Most bytes of the names that are made for what is written out: each has those of all calls around it.
-const MOST_NAMED: usize = 1 << 28;
+const MOST_NAMED: usize = 1 << 25;
 /// Deepest nesting of calls and subgraphs.
 const DEEPEST: usize = 64;
 
