@@ -117,7 +117,7 @@ fn the_table_of_operators_is_current() {
         counts["onnx"].as_str().unwrap()
     )
     .unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some_and(|set| !set.is_empty()) {
         std::fs::write(root.join("docs/operators.md"), &text).unwrap();
     }
     let current = read("docs/operators.md") == text;
