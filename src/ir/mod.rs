@@ -1,6 +1,7 @@
 //! The program: modules, values, params, the table of dims, and what is derived from them.
 mod annotate;
 mod asked;
+mod assumed;
 mod graph;
 mod module;
 mod names;

@@ -1,6 +1,6 @@
 //! Propagation: every axis of every value gets a dim, every operation states its equations, and the algebra solves them.
 use super::asked::asked;
-use super::{Def, DimDef, Module, NodeId, Type, ValueId};
+use super::{Def, DimDef, Module, NodeId, Type, ValueId, assumed};
 use crate::diag::Diagnostic;
 use crate::dims::{Cause, Dim, Dims, Reason};
 use crate::ops::{AttrDims, Expr, Operand, Rule, RuleError, Shape, ValueType, View};
@@ -115,6 +115,9 @@ pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
         }
     }
     p.facts.dims.solve().map_err(|e| module.conflict(&e))?;
+    if let Some(conflict) = assumed::contradiction(&p.facts) {
+        return Err(module.conflict(&conflict));
+    }
     Ok(p.facts)
 }
 
