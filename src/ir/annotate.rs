@@ -293,6 +293,17 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
             });
         }
     }
+    // Extents in attributes that are no dims are the numbers that they were.
+    if let Ok(extents) = module.extents() {
+        let value = |expr: &Expr| expr.extent(&|name| extents.get(name).cloned()).ok();
+        for node in &mut out.nodes {
+            node.attrs.each_expr(&mut |expr| {
+                if let Some(value) = value(expr) {
+                    *expr = number(&value);
+                }
+            });
+        }
+    }
     for (node, attr, expr) in attrs {
         let expr = Attr::Expr(short(expr));
         match (out.nodes[node].attrs.get_mut(attr.name), attr.index) {

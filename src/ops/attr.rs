@@ -148,6 +148,17 @@ impl Attrs {
             _ => None,
         }
     }
+    /// Calls `change` with every expression.
+    pub fn each_expr(&mut self, change: &mut dyn FnMut(&mut Expr)) {
+        fn visit(attr: &mut Attr, change: &mut dyn FnMut(&mut Expr)) {
+            match attr {
+                Attr::Expr(expr) => change(expr),
+                Attr::List(items) => items.iter_mut().for_each(|item| visit(item, change)),
+                _ => {}
+            }
+        }
+        self.0.iter_mut().for_each(|(_, attr)| visit(attr, change));
+    }
     /// The expressions of that name: a list of them, or one.
     pub fn exprs(&self, name: &str) -> Option<Vec<&Expr>> {
         match self.get(name) {
