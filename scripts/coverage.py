@@ -202,11 +202,11 @@ def render(results, path):
     rows.sort(key=lambda r: (r["model"].startswith("hfdyn"), r["model"].startswith("hf"), r["model"], list(EXPORTERS).index(r["exporter"])))
     good = [r for r in rows if not r.get("error")]
     lines = [open(os.path.join(HERE, "coverage.txt")).read().strip(), "", "## In short", ""]
-    lines += [f"- {len(rows)} files of {len({r['model'] for r in rows})} models: {len(good)} are pruned, verified and run in ONNX Runtime, {len(rows) - len(good)} are not (below).",
+    lines += [f"- {len(rows)} files of {len({r['model'] for r in rows})} models: {len(good)} are pruned and verified, {len(rows) - len(good)} are not (below); ONNX Runtime runs {sum(not r.get('unrun') for r in good)} of them.",
               f"- Largest error of a value that verification found, relative to the largest magnitude of the value: {max(r['verified'] for r in good):.1e}."]
     unrun = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if r.get("unrun"))
     if unrun:
-        lines.append(f"- Not run in ONNX Runtime, as the original does not run on inputs of ones either: {', '.join(unrun)}.")
+        lines.append(f"- Not run there, as the original does not run on inputs of ones either: {', '.join(unrun)}.")
     unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
     if unseen:
         lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
