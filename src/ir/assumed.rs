@@ -13,8 +13,11 @@ pub(super) fn contradiction(facts: &Facts) -> Option<Conflict> {
         .collect();
     facts.dims.assumptions().iter().find_map(|(a, b, cause)| {
         let (x, y) = (with(a, &numbers)?, with(b, &numbers)?);
-        // Where one is a multiple of the other, only no position at all would make them equal.
-        let part = |x: &Extent, y: &Extent| x.exact_div(y).and_then(|n| n.known());
+        // Where one is a multiple of the other, only no position at all would make them equal: where there is none, it does.
+        let part = |x: &Extent, y: &Extent| {
+            let times = x.exact_div(y).and_then(|n| n.known());
+            times.filter(|n| *n != 0)
+        };
         let parts = [part(&x, &y), part(&y, &x)];
         let apart = x != y && (x.is_known() && y.is_known() || parts.iter().any(Option::is_some));
         apart.then_some(Conflict {
