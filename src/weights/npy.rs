@@ -34,6 +34,9 @@ pub fn read(file: &mut dyn Read) -> Result<Tensor, String> {
     if is_big_endian {
         bytes.chunks_mut(dtype.size()).for_each(<[u8]>::reverse);
     }
+    if dtype == DType::Bool {
+        bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+    }
     let shape: Vec<usize> = shape.iter().map(|n| *n as usize).collect();
     Tensor::new(dtype, &shape, bytes.into()).map_err(|e| e.to_string())
 }
