@@ -1,5 +1,5 @@
 //! Statements about axes that operators need: reshapes, slices, gathers.
-use super::{Cause, Dim, Dims, Mismatch, Reason};
+use super::{Cause, Dim, Dims, Mismatch, Reason, known};
 use crate::tensor::Extent;
 
 /// A gather of more runs than this freezes instead of cutting.
@@ -179,7 +179,7 @@ impl Dims {
 
     /// A known extent as a number.
     fn number(&self, d: Dim) -> Result<usize, Mismatch> {
-        let known = self.extent(d).known().and_then(|n| usize::try_from(n).ok());
-        known.ok_or_else(|| Mismatch::Split(self.extent(d).clone(), Extent::from(1i64)))
+        known(self.extent(d))
+            .ok_or_else(|| Mismatch::Split(self.extent(d).clone(), Extent::from(1i64)))
     }
 }

@@ -1,4 +1,5 @@
 //! The terms on egg, and the facts of a class.
+use super::read::known;
 use super::refine::NOBODY;
 use super::{Cause, Dims, Mismatch, Reason};
 use crate::tensor::Extent;
@@ -108,11 +109,7 @@ impl Dims {
     }
     /// The extent where it is a number, else 0.
     pub(super) fn ext(&self, id: Id) -> usize {
-        self.fact(id)
-            .extent
-            .known()
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(0)
+        known(&self.fact(id).extent).unwrap_or(0)
     }
     pub(super) fn is_known(&self, id: Id) -> bool {
         self.fact(id).extent.is_known()
