@@ -382,6 +382,6 @@ fn holds_positions(op: Op, place: usize) -> bool {
 
 /// Whether a tensor of the file is a parameter; the others are constants of the program.
 fn is_param(tensor: &Tensor) -> bool {
-    let small = matches!(tensor.dtype, DType::I8 | DType::U8);
-    tensor.dtype.is_float() && !tensor.shape.is_empty() || small && tensor.shape.len() > 1
+    tensor.dtype.is_float() && !tensor.shape.is_empty()
+        || tensor.dtype.is_quantized() && tensor.shape.len() > 1
 }
