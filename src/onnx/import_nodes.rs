@@ -66,7 +66,7 @@ impl<'a> Import<'a> {
         known.folded.clone()
     }
     /// Type and extents of a name, if its rank is known.
-    fn shape(&self, name: &str) -> Option<Shape> {
+    pub(super) fn shape(&self, name: &str) -> Option<Shape> {
         let known = self.known.get(name)?;
         let of = |dtype: DType, shape: &[usize]| Shape {
             dtype,
@@ -347,10 +347,10 @@ impl<'a> Import<'a> {
             .with("type", Attr::str(&opaque::type_name(node)))
             .with("node", Attr::Bytes(bytes));
         let mut results = vec![];
-        for name in &node.output {
+        for (k, name) in node.output.iter().enumerate() {
             let (dtype, axes) = match self.types.get(&name[..]).copied() {
                 Some(ty) => self.type_of(Some(ty), name, false)?,
-                None => None,
+                None => self.of_body(node, k).map(|s| (s.dtype, Some(s.axes))),
             }
             .unwrap_or((DType::F32, None));
             let ty = Type {
