@@ -9,8 +9,8 @@ impl Dims {
     /// A row-major reshape: the axes `ins` become the axes `outs`.
     ///
     /// Between neighbouring places where as many elements lie before on both sides, the product of the one side is the
-    /// product of the other. Where run-time extents make it an assumption that they are equal, what is in between is
-    /// frozen.
+    /// product of the other. Where run-time extents make it an assumption that they are equal, places with as many
+    /// elements behind them serve as well, and what is in between is frozen.
     pub fn reshape(&mut self, ins: &[Dim], outs: &[Dim], cause: Cause) -> Result<(), Mismatch> {
         let (a, b) = (self.prefixes(ins)?, self.prefixes(outs)?);
         let (all_in, all_out) = (&a[ins.len()], &b[outs.len()]);
@@ -32,12 +32,31 @@ impl Dims {
         let (mut i, mut j) = (0, 0);
         while i < ins.len() || j < outs.len() {
             // The next place, going at least one axis further on a side that has one.
-            let step = self.next_cut(&a, &b, i, j);
-            let (to_i, to_j) = step.unwrap_or((ins.len(), outs.len()));
+            let Some((to_i, to_j)) = self.next_cut(&a, &b, i, j) else {
+                return self.reshape_behind(&ins[i..], &outs[j..], cause);
+            };
             self.segment(&ins[i..to_i], &outs[j..to_j], cause)?;
             (i, j) = (to_i, to_j);
         }
         Ok(())
+    }
+
+    /// The same from the last axes to the first: a reshape gives as many elements as it takes, so that what lies before
+    /// is as much on both sides wherever what lies behind is.
+    fn reshape_behind(&mut self, ins: &[Dim], outs: &[Dim], cause: Cause) -> Result<(), Mismatch> {
+        let backwards = |all: &[Dim]| all.iter().rev().copied().collect::<Vec<_>>();
+        let a = self.prefixes(&backwards(ins))?;
+        let b = self.prefixes(&backwards(outs))?;
+        let (mut i, mut j) = (ins.len(), outs.len());
+        let cut = |this: &Self, i: usize, j: usize| {
+            let (to_i, to_j) = this.next_cut(&a, &b, ins.len() - i, outs.len() - j)?;
+            Some((ins.len() - to_i, outs.len() - to_j))
+        };
+        while let Some((to_i, to_j)) = cut(self, i, j) {
+            self.segment(&ins[to_i..i], &outs[to_j..j], cause)?;
+            (i, j) = (to_i, to_j);
+        }
+        self.segment(&ins[..i], &outs[..j], cause)
     }
 
     /// The products of the first 0, 1, ... axes.
