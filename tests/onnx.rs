@@ -169,6 +169,40 @@ fn run_time_extents_are_computed_where_no_short_form_does() {
     assert_eq!(initializer(&graph, "y/shape"), [0, 0, 2, 4]);
 }
 
+/// No more than three of the rows, and what they become.
+fn first_rows(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
+    let bounds = [numbers("zero", &[0]), numbers("three", &[3])];
+    let slice = node("Slice", &["x", "zero", "three"], &["rows"]);
+    model(
+        17,
+        vec![value("x", &["N", "8"])],
+        bounds.into_iter().chain(initializer).collect(),
+        [slice].into_iter().chain(nodes).collect(),
+        vec![value("y", &["", ""])],
+    )
+}
+
+#[test]
+fn a_slice_that_may_end_before_its_bound_has_an_extent_of_its_own() {
+    let target = numbers("target", &[-1, 4]);
+    let reshape = node("Reshape", &["rows", "target"], &["y"]);
+    let model = first_rows(vec![reshape], vec![target]);
+    let (module, _) = taken(&model);
+    assert!(module.dims.contains_key("rows.0"));
+    let graph = there_and_back(&model);
+    assert_eq!(initializer(&graph, "y/shape"), [-1, 4]);
+}
+
+#[test]
+fn what_says_a_run_time_extent_stays_where_nothing_else_uses_it() {
+    let shape = node("Shape", &["rows"], &["extents"]);
+    let fill = node("ConstantOfShape", &["extents"], &["y"]);
+    let graph = there_and_back(&first_rows(vec![shape, fill], vec![]));
+    let all = op_types(&graph);
+    assert_eq!(all.first(), Some(&"Slice"));
+    assert_eq!(all.last(), Some(&"ConstantOfShape"));
+}
+
 /// `as_strided` as PyTorch exports it: a flat tensor at `rows * N + columns * 3`, computed at run time.
 fn strided(rows: i64, columns: [i64; 3]) -> ModelProto {
     model(

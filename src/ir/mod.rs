@@ -6,6 +6,7 @@ mod graph;
 mod module;
 mod names;
 mod propagate;
+mod unused;
 
 pub use annotate::{annotate, atom_names, dim_expr};
 pub use graph::{Graph, sort};

@@ -274,34 +274,6 @@ impl Module {
         }
         Ok(all)
     }
-    /// Drops operations whose results nothing uses, and the params and constants that only they used.
-    pub fn drop_unused(&mut self) {
-        let mut used = vec![false; self.values.len()];
-        self.inputs.iter().for_each(|v| used[v.at()] = true);
-        self.outputs.iter().for_each(|(v, _)| used[v.at()] = true);
-        let mut stays = vec![false; self.nodes.len()];
-        for (node, stays) in self.nodes.iter().zip(&mut stays).rev() {
-            *stays = node.results.iter().flatten().any(|v| used[v.at()]);
-            if *stays {
-                let all = node.operands.iter().chain(&node.results).flatten();
-                all.for_each(|v| used[v.at()] = true);
-            }
-        }
-        let mut places = vec![NodeId(0); self.nodes.len()];
-        let mut kept = 0;
-        for (place, stays) in places.iter_mut().zip(&stays) {
-            *place = NodeId(kept);
-            kept += u32::from(*stays);
-        }
-        for value in &mut self.values {
-            if let Def::Result(id, _) = &mut value.def {
-                *id = places[id.at()];
-            }
-        }
-        let mut stay = stays.into_iter();
-        self.nodes.retain(|_| stay.next().unwrap_or(true));
-        self.renumber(&used, &HashMap::new());
-    }
     /// Puts other values in the place of some, which are gone afterwards; only params and constants can go.
     pub fn replace(&mut self, instead: &HashMap<ValueId, ValueId>) {
         let stays = |i| !instead.contains_key(&ValueId(i as u32));
@@ -309,7 +281,7 @@ impl Module {
         self.renumber(&stays, instead);
     }
     /// Drops values, and puts others in their place where they are used.
-    fn renumber(&mut self, stays: &[bool], instead: &HashMap<ValueId, ValueId>) {
+    pub(super) fn renumber(&mut self, stays: &[bool], instead: &HashMap<ValueId, ValueId>) {
         let mut new = vec![ValueId(0); self.values.len()];
         let mut kept = 0;
         for (id, stays) in new.iter_mut().zip(stays) {

@@ -1,5 +1,4 @@
 //! ONNX in and out: one node is one operation, and goes back as one node.
-mod bodies;
 mod branch;
 mod export;
 mod fold;
@@ -24,6 +23,7 @@ mod shapes;
 mod special;
 mod special_contrib;
 mod special_picks;
+mod special_slice;
 mod take;
 pub mod wire;
 

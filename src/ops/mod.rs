@@ -65,7 +65,7 @@ mod shape_of;
 mod shuffle;
 mod signal;
 mod skip_norm;
-mod slice;
+pub mod slice;
 mod softmax;
 mod split;
 mod squeeze;
@@ -82,7 +82,6 @@ pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use mask::{Handle, Mask};
 pub use pairs::{Pairs, Place};
-pub use slice::FAR;
 pub use table::{
     Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
     Running, SkipNorm, Softmax, Unary, WindowFunction,

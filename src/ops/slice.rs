@@ -1,17 +1,18 @@
 //! Runs of positions along axes, with a step.
 use super::movement::{as_eval, distinct_axes, every, moves, pick, wrong};
 use super::*;
-use crate::dims::{Dim, Mismatch, Reason};
-use crate::tensor::Tensor;
+use crate::dims::{Dim, Mismatch, Reason, gcd};
+use crate::tensor::{ExtentFactor, Tensor};
 
 /// `slice(x) {axes, starts, ends, steps}`: along each listed axis, positions `start`, `start + step`, ... before `end`.
 ///
 /// Negative starts, and negative ends of a positive step, count from the back; what lies outside is clamped. The end
-/// of a negative step is a position, of which -1 is before the first.
+/// of a negative step is a position, of which -1 is before the first. Where an axis of run-time extent may end before a
+/// bound, how many positions there are is what the result's type says.
 pub struct Slice;
 
-/// A bound from here on means "to the end": exporters write the largest integer of 64 or of 32 bits, or 1,000,000,000.
-pub const FAR: i64 = 1_000_000_000;
+/// A bound from here on means "to the end".
+const FAR: i64 = i32::MAX as i64;
 
 /// More positions than this are not turned around one by one: the axis freezes.
 const MOST_TURNED: i64 = 1024;
@@ -222,9 +223,54 @@ fn number(cx: &mut Rule<'_>, n: i64) -> Dim {
     d
 }
 
+/// Whether an axis of run-time extent `all` may end before a bound, so that what lies within is not what the bounds say.
+///
+/// A run-time extent has a position; a bound that is one itself is within; and nothing is said of bounds between which
+/// nothing may be left.
+pub fn is_open(all: &Extent, start: &Extent, end: &Extent, step: i64) -> bool {
+    // Positions before the higher bound, and those behind the lower one.
+    let next = |at: &Extent| match step {
+        1.. => Some(at.clone()),
+        _ => at.checked_add(&Extent::from(1i64)),
+    };
+    let (low, high) = if step > 0 { (start, end) } else { (end, start) };
+    let before = next(high).and_then(|high| high.known());
+    let behind = match low.known() {
+        Some(n) if n < 0 && step > 0 => n.checked_neg(),
+        Some(_) => None,
+        None => next(low).and_then(|low| all.checked_sub(&low)?.known()),
+    };
+    let needed = |n: &i64| (2..FAR).contains(n) && !has(all, *n);
+    !all.is_known() && (before.filter(needed).is_some() || behind.filter(needed).is_some())
+}
+
+/// Whether an extent is at least `n` for any extents of its symbols that leave it a position: as a multiple of so much, or
+/// by the number in it.
+fn has(all: &Extent, n: i64) -> bool {
+    let terms = all.terms();
+    let amounts = terms.iter().map(|(c, _)| c.unsigned_abs() as usize);
+    let step = amounts.fold(0, gcd);
+    let is_symbol = |f: &ExtentFactor| matches!(f, ExtentFactor::Symbol(_));
+    let plain = |(c, factors): &(i64, Vec<_>)| *c >= 0 && factors.iter().all(is_symbol);
+    let number = terms.iter().find(|(_, factors)| factors.is_empty());
+    n <= i64::try_from(step).unwrap_or(i64::MAX)
+        || terms.iter().all(plain) && number.is_some_and(|(c, _)| *c >= n)
+}
+
 /// The result's axis where a bound or the axis is known at run time only: both are frozen.
 fn runtime(cx: &mut Rule<'_>, x: Dim, cut: &Cut<Extent>) -> Result<Dim, RuleError> {
     let all = cx.dims.extent(x).clone();
+    if is_open(&all, &cut.start, &cut.end, cut.step) {
+        let Some(count) = cx.stated(0).and_then(|axes| axes.get(cut.axis)).cloned() else {
+            return cx.wrong(format!(
+                "its result type must be stated: how many of {all} positions its bounds hold is known at run time only"
+            ));
+        };
+        let y = cx.dims.axis(count);
+        cx.freeze(x, Reason::RuntimeExtent);
+        cx.freeze(y, Reason::RuntimeExtent);
+        return Ok(y);
+    }
     let overflow = || RuleError::Mismatch(Mismatch::Overflow);
     let bound = |at: &Extent| match at.known() {
         Some(n) if n >= FAR => Some(all.clone()),

@@ -1,5 +1,4 @@
 //! ONNX files as bytes: messages, reading with bounds, streaming out.
-mod packed;
 pub mod proto;
 mod read;
 mod write;
