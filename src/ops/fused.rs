@@ -12,8 +12,8 @@ family! {
     BiasedGelu { Plain "bias_gelu" Fast "fast_gelu" Split "bias_split_gelu" }
 }
 
-/// `fused_matmul(a, b) {alpha, trans_a, trans_b}`: `alpha` times the matrix product; the flags say which operand's last
-/// two axes lie transposed.
+/// `fused_matmul(a, b) {alpha, trans_a, trans_b, batch_a, batch_b}`: `alpha` times the matrix product; `trans_` says of which
+/// operand the last two axes lie transposed, `batch_` of which the last but one stands before all others.
 pub struct FusedMatmul;
 
 /// `fused_conv(x, weight, bias?, add?) {..., activation, activation_params}`: an activation of a convolution and a sum.
@@ -98,17 +98,20 @@ impl Operator for BiasedGelu {
 }
 
 impl FusedMatmul {
-    /// Whether operand `k` lies transposed; a vector does not.
-    fn flips(attrs: &Attrs, k: usize, rank: usize) -> bool {
-        rank > 1 && attrs.flag(["trans_a", "trans_b"][k])
-    }
-    /// Operand `k` as the product takes it: an order of its axes.
+    /// Operand `k` as the product takes it: an order of its axes. A vector does not lie transposed.
     fn order(attrs: &Attrs, k: usize, rank: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..rank).collect();
-        if FusedMatmul::flips(attrs, k, rank) {
+        if rank > 1 && attrs.flag(["batch_a", "batch_b"][k]) {
+            order[..rank - 1].rotate_left(1);
+        }
+        if rank > 1 && attrs.flag(["trans_a", "trans_b"][k]) {
             order.swap(rank - 1, rank - 2);
         }
         order
+    }
+    /// The axis of the left operand that is summed over.
+    fn summed(attrs: &Attrs, rank: usize) -> usize {
+        FusedMatmul::order(attrs, 0, rank).pop().unwrap_or_default()
     }
 }
 
@@ -118,6 +121,8 @@ impl Operator for FusedMatmul {
             ("alpha", Kind::Float),
             ("trans_a", Kind::Bool),
             ("trans_b", Kind::Bool),
+            ("batch_a", Kind::Bool),
+            ("batch_b", Kind::Bool),
         ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
@@ -142,8 +147,8 @@ impl Operator for FusedMatmul {
         Ok(())
     }
     fn macs(&self, view: &View<'_>) -> Extent {
-        let rank = view.operand(0).map_or(1, |a| a.axes.len()).max(1);
-        let k = rank - 1 - usize::from(FusedMatmul::flips(view.attrs, 0, rank));
+        let rank = view.operand(0).map_or(1, |a| a.axes.len());
+        let k = FusedMatmul::summed(view.attrs, rank);
         context::product(&[view.result_count(0), view.extent(0, k)])
     }
     fn eval(&self, cx: &Eval<'_>) -> Result<Vec<Tensor>, EvalError> {
@@ -160,15 +165,18 @@ impl Operator for FusedMatmul {
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         // What is multiplied by 0 need not be 0 itself.
-        let rank = mask.rank(0);
-        let k = rank - 1 - usize::from(FusedMatmul::flips(mask.attrs(), 0, rank));
+        let k = FusedMatmul::summed(mask.attrs(), mask.rank(0));
         mask.filled(&[(0, &[k], 0.0)])
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         let rank = view.operand(k).map_or(0, |o| o.axes.len());
         match Op::Matmul.operator().usage(view, k) {
-            Use::Roles(mut roles) if FusedMatmul::flips(view.attrs, k, rank) => {
-                roles.swap(rank - 1, rank - 2);
+            Use::Roles(taken) => {
+                let order = FusedMatmul::order(view.attrs, k, rank);
+                let mut roles = taken.clone();
+                for (axis, role) in order.into_iter().zip(taken) {
+                    roles[axis] = role;
+                }
                 Use::Roles(roles)
             }
             other => other,

@@ -130,6 +130,12 @@ fn products_and_convolutions() {
             12,
             &[("e:0", &[12])],
         ),
+        (
+            "param @w : f32[12, 6]",
+            "%t = transpose(%x) {perm = [1, 0, 2]}\n%y = fused_matmul(%t, @w) {batch_a = true}",
+            6,
+            &[("a:1", &[12]), ("e:0", &[6])],
+        ),
     ];
     all(cases, tokens);
     let cases = [
