@@ -134,8 +134,8 @@ pub const NETS: &[Row] = &[
             field("training_mode", "training", Bool),
         ],
     ),
-    since(
-        17,
+    // Of set 17; ONNX Runtime's optimizer writes it into older ones, and they run there.
+    row(
         "LayerNormalization",
         "layer_norm",
         &[axis(), epsilon(), stash()],
