@@ -3,7 +3,7 @@
     python conformance.py [--tpc PATH] [--verbose] [--json FILE] [NAME ...]
 
 The tests come with the `onnx` package; they feed even shapes and axes when they run, so each is tried again with all operands but the
-first in the file, then with all of them. Files of bf16 are fed and read as f32, behind conversions; models of old sets of operators are read as
+first in the file, then with all of them. Files of bf16 are fed and read as f32, those of four bits as eight, behind conversions; models of old sets of operators are read as
 set 11 where that has the same operators. A test counts as carried where `tpc` says that it does not run an operator (unknown ones go
 through a compile unchanged); a wrong value, or a refusal of what is well-formed, fails. `--json` writes how many tests of each ONNX
 operator passed, were carried and failed, by the operator of a test's only node; `docs/operators.md` shows them. Needs: numpy, onnx.
@@ -18,7 +18,7 @@ from onnx.backend.test.loader import load_model_tests
 # Where ONNX Runtime and the definition part, `tpc` goes with ONNX Runtime: it scales by whole extents.
 RUNTIME = ("resize_downsample_scales_linear_align_corners", "resize_downsample_scales_cubic_align_corners")
 # What the language has no type for, or what a network's run is not: sequences, optionals, strings, images, training, randomness.
-APART = ("sequence", "optional", "string", "image_decoder", "training", "bernoulli", "random", "_momentum", "_adam", "adagrad", "gradient", "float8", "e4m3", "e5m2", "int4", "uint4", "int2", "float4", "complex")
+APART = ("sequence", "optional", "string", "image_decoder", "training", "bernoulli", "random", "_momentum", "_adam", "adagrad", "gradient", "float8", "e4m3", "e5m2", "int2", "float4", "complex")
 
 
 def same(got, want, rtol, atol):
@@ -54,24 +54,31 @@ def newer(model):
     return model
 
 
-def as_floats(model):
-    """The model with f32 for bf16 at its inputs and outputs."""
-    half = lambda value: value.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16
-    if not any(map(half, [*model.graph.input, *model.graph.output])):
+# What numpy has no type for, and what holds it.
+WIDE = {"BFLOAT16": "FLOAT", "INT4": "INT8", "UINT4": "UINT8"}
+
+
+def widened(model):
+    """The model with types of numpy at its inputs and outputs."""
+    own = lambda value: onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    code = lambda name: onnx.TensorProto.DataType.Value(name)
+    narrow = lambda value: own(value) in WIDE
+    if not any(map(narrow, [*model.graph.input, *model.graph.output])):
         return model
     model = copy.deepcopy(model)
     graph, before, behind = model.graph, [], []
     for values, isinput in ((graph.input, True), (graph.output, False)):
-        for value in filter(half, values):
-            name, inner = value.name, value.name + " bf16"
+        for value in filter(narrow, values):
+            type_ = own(value)
+            name, inner = value.name, f"{value.name} {type_}"
             for node in graph.node:
                 for names in (node.input, node.output):
                     names[:] = [inner if n == name else n for n in names]
-            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            value.type.tensor_type.elem_type = code(WIDE[type_])
             if isinput:
-                before.append(onnx.helper.make_node("Cast", [name], [inner], to=onnx.TensorProto.BFLOAT16))
+                before.append(onnx.helper.make_node("Cast", [name], [inner], to=code(type_)))
             else:
-                behind.append(onnx.helper.make_node("Cast", [inner], [name], to=onnx.TensorProto.FLOAT))
+                behind.append(onnx.helper.make_node("Cast", [inner], [name], to=code(WIDE[type_])))
     nodes = [*before, *graph.node, *behind]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -82,15 +89,21 @@ def plain(value):
     """A value as an array that numpy itself has a type for; others stay what they are."""
     if isinstance(value, np.generic):
         value = np.asarray(value)
-    if isinstance(value, np.ndarray) and value.dtype.name == "bfloat16":
-        value = value.astype(np.float32)
+    wide = {"bfloat16": np.float32, "int4": np.int8, "uint4": np.uint8}
+    if isinstance(value, onnx.TensorProto):
+        array = numpy_helper.to_array(value)
+        value = array if array.dtype.name in wide or array.dtype.isbuiltin == 1 else value
+    if isinstance(value, np.ndarray) and value.dtype.name in wide:
+        value = value.astype(wide[value.dtype.name])
     return value
 
 
 def run(tpc, case):
     """None if it passed, `carried: ...`, or what went wrong."""
-    model = as_floats(newer(case.model))
+    model = widened(newer(case.model))
     inputs, outputs = ([plain(value) for value in values] for values in case.data_sets[0])
+    if not all(isinstance(value, np.ndarray) for value in [*inputs, *outputs]):
+        return "carried: no tensors"
     wrong = once(tpc, case, model, inputs, outputs)
     for fed in (1, 0):
         if wrong and ("cannot be run" in wrong or "its type states" in wrong or "other axes" in wrong) and len(inputs) > fed:
@@ -104,14 +117,12 @@ def once(tpc, case, model, inputs, outputs):
         return "carried: an old operator set"
     names = [v.name for v in model.graph.input]
     # bf16 has eight bits.
-    half = 2**-7 if any(n.endswith(" bf16") for node in model.graph.node for n in [*node.input, *node.output]) else 0
+    half = 2**-7 if any(n.endswith(" BFLOAT16") for node in model.graph.node for n in [*node.input, *node.output]) else 0
     with tempfile.TemporaryDirectory() as tmp:
         path, source, out = (os.path.join(tmp, name) for name in ("model.onnx", "in.npz", "out.npz"))
         onnx.save(model, path)
         feeds = {}
         for name, value in zip(names, inputs):
-            if not isinstance(value, np.ndarray):
-                return "carried: no tensors"
             if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
                 return "carried: a type that numpy lacks"
             feeds[name] = value
@@ -123,8 +134,6 @@ def once(tpc, case, model, inputs, outputs):
             return ("carried: " if any(k in message for k in known) else "") + message[:200]
         got = np.load(out)
         for value, want in zip(model.graph.output, outputs):
-            if not isinstance(want, np.ndarray):
-                return "carried: no tensors"
             wrong = same(got[value.name], want, max(case.rtol, 1e-3, half), max(case.atol, 1e-5, half))
             if wrong:
                 return f"`{value.name}`: {wrong}"

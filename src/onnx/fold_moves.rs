@@ -1,6 +1,6 @@
 //! Operators that move the elements of a followed tensor.
 use super::fold::{Folded, MOST, broadcast};
-use super::node::{attribute, int_or, ints};
+use super::node::{attribute, int_or, ints, text};
 use super::number::Number;
 use super::wire::proto::NodeProto;
 use crate::ops::index::{broadcast_strides, strides, unravel, walk};
@@ -56,6 +56,7 @@ pub fn moved(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opt
         "Concat" => concat(node, inputs),
         "Gather" => gather(node, x, second?),
         "Slice" => slice(x, inputs),
+        "Pad" => pad(node, x, inputs),
         "Transpose" => transpose(node, x),
         "Expand" => {
             let target = extents_of(second?)?;
@@ -228,6 +229,51 @@ fn slice(x: &Folded, inputs: &[Option<&Folded>]) -> Option<Folded> {
         places[axis] = found;
     }
     pick(x, &places)
+}
+
+/// Borders of one number; a negative border cuts.
+fn pad(node: &NodeProto, x: &Folded, inputs: &[Option<&Folded>]) -> Option<Folded> {
+    if attribute(node, "mode").is_some_and(|mode| text(mode) != Some("constant")) {
+        return None;
+    }
+    let input = |k: usize| inputs.get(k).copied().flatten();
+    let rank = x.shape.len();
+    let axes = match input(3) {
+        Some(axes) => axes.ints()?,
+        None => (0..rank as i64).collect(),
+    };
+    let pads = input(1)?.ints()?;
+    let (before, after) = pads.split_at_checked(axes.len())?;
+    let value = match input(2) {
+        Some(value) => value.items.first()?.clone(),
+        None => Number::from(0),
+    };
+    let mut borders = vec![[0i64; 2]; rank];
+    for (axis, border) in axes.iter().zip(before.iter().zip(after)) {
+        borders[normalize_axis(*axis, rank).ok()?] = [*border.0, *border.1];
+    }
+    let extents = x.shape.iter().zip(&borders);
+    let shape: Option<Vec<usize>> = extents
+        .map(|(n, [before, after])| {
+            let n = i64::try_from(*n).ok()?.checked_add(*before)?;
+            usize::try_from(n.checked_add(*after)?).ok()
+        })
+        .collect();
+    let (shape, step) = (broadcast(&[&shape?])?, strides(&x.shape));
+    let item = |at: usize| {
+        let index = unravel(at, &shape);
+        let mut from = 0;
+        for axis in 0..rank {
+            match usize::try_from(index[axis] as i64 - borders[axis][0]) {
+                Ok(at) if at < x.shape[axis] => from += at * step[axis],
+                _ => return Some(value.clone()),
+            }
+        }
+        x.items.get(from).cloned()
+    };
+    let items: Option<Vec<Number>> = (0..shape.iter().product()).map(item).collect();
+    let items = items.filter(|_| after.len() == before.len())?;
+    Some(x.with(shape.clone(), items))
 }
 
 fn transpose(node: &NodeProto, x: &Folded) -> Option<Folded> {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// Most axes that a value may have.
-const MOST_AXES: usize = 64;
+pub(super) const MOST_AXES: usize = 64;
 
 /// Reads a module from an ONNX file.
 ///

@@ -66,7 +66,7 @@ impl<'a> Import<'a> {
         known.folded.clone()
     }
     /// Type and extents of a name, if its rank is known.
-    fn shape(&self, name: &str) -> Option<Shape> {
+    pub(super) fn shape(&self, name: &str) -> Option<Shape> {
         let known = self.known.get(name)?;
         let of = |dtype: DType, shape: &[usize]| Shape {
             dtype,
@@ -347,10 +347,10 @@ impl<'a> Import<'a> {
             .with("type", Attr::str(&opaque::type_name(node)))
             .with("node", Attr::Bytes(bytes));
         let mut results = vec![];
-        for name in &node.output {
+        for (k, name) in node.output.iter().enumerate() {
             let (dtype, axes) = match self.types.get(&name[..]).copied() {
                 Some(ty) => self.type_of(Some(ty), name, false)?,
-                None => None,
+                None => self.of_body(node, k).map(|s| (s.dtype, Some(s.axes))),
             }
             .unwrap_or((DType::F32, None));
             let ty = Type {
@@ -382,6 +382,6 @@ fn holds_positions(op: Op, place: usize) -> bool {
 
 /// Whether a tensor of the file is a parameter; the others are constants of the program.
 fn is_param(tensor: &Tensor) -> bool {
-    let small = matches!(tensor.dtype, DType::I8 | DType::U8);
-    tensor.dtype.is_float() && !tensor.shape.is_empty() || small && tensor.shape.len() > 1
+    tensor.dtype.is_float() && !tensor.shape.is_empty()
+        || tensor.dtype.is_quantized() && tensor.shape.len() > 1
 }

@@ -1,4 +1,5 @@
 //! ONNX in and out: one node is one operation, and goes back as one node.
+mod bodies;
 mod branch;
 mod export;
 mod fold;

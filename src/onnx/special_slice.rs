@@ -3,7 +3,7 @@ use super::rows::Row;
 use super::take::{Call, Inputs, Refusal, expr};
 use super::{infer, special};
 use crate::ops::slice::is_open;
-use crate::ops::{Attr, normalize_axis};
+use crate::ops::{Attr, FAR, normalize_axis};
 use crate::tensor::Extent;
 
 /// Bounds counted from the front, and a run-time symbol for what lies within them where the axis may end before.
@@ -75,13 +75,11 @@ fn bound(at: &Extent, n: &Extent, up: bool, is_end: bool) -> Option<Extent> {
                 (false, true) => at.clamp(-1, (n - 1).max(-1)),
             }))
         }
-        (Some(at), None) if at >= i32::MAX as i64 => match (up, is_end) {
+        (Some(at), None) if at >= FAR => match (up, is_end) {
             (false, false) => n.checked_sub(&Extent::from(1i64)),
             _ => Some(n.clone()),
         },
-        (Some(at), None) if at <= -(i32::MAX as i64) => {
-            Some(Extent::from(if !up && is_end { -1i64 } else { 0 }))
-        }
+        (Some(at), None) if at <= -FAR => Some(Extent::from(if !up && is_end { -1i64 } else { 0 })),
         (Some(at), None) if at < 0 => n.checked_add(&Extent::from(at)),
         // A run-time bound of an axis of the same extent, or one that is within it.
         _ => Some(at.clone()),

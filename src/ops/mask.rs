@@ -89,6 +89,22 @@ impl dyn Mask + '_ {
             .product();
         ratio as f32
     }
+    /// The original operation, which gives one mean of operand 0 over `axes`: over the survivors.
+    pub fn averaged(&mut self, axes: &[usize]) -> Vec<Handle> {
+        let means = self.filled(&[(0, axes, 0.0)]);
+        let ratio = self.survivors(0, axes);
+        let all = means.into_iter().map(|mean| self.scaled(mean, ratio));
+        all.collect()
+    }
+    /// `value` times a number of the element type of operand 0.
+    fn scaled(&mut self, value: Handle, by: f32) -> Handle {
+        if by == 1.0 {
+            return value;
+        }
+        let by = self.scalar(0, by);
+        let times = Op::Binary(super::table::Binary::Mul);
+        self.emit(times, &[Some(value), Some(by)], Attrs::new())
+    }
     /// The mean over `axes` (kept in the result with extent 1) of `value`, which has the shape of operand `k`:
     /// over the survivors.
     pub fn mean(&mut self, value: Handle, k: usize, axes: &[usize]) -> Handle {

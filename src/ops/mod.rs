@@ -82,6 +82,7 @@ pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use mask::{Handle, Mask};
 pub use pairs::{Pairs, Place};
+pub use slice::FAR;
 pub use table::{
     Arg, BiasedGelu, Binary, IntegerProduct, Norm, Op, Pool, Qlinear, Recurrent, Reduce, Rotary,
     Running, SkipNorm, Softmax, Unary, WindowFunction,

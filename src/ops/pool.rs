@@ -55,7 +55,10 @@ impl Operator for Pool {
         1..=1
     }
     fn removal(&self) -> Removal {
-        Removal::Exact
+        match self {
+            Pool::Max | Pool::Average | Pool::Lp | Pool::GlobalLp => Removal::Exact,
+            Pool::GlobalMax | Pool::GlobalAverage => Removal::Reestimated,
+        }
     }
     fn rule(&self, cx: &mut Rule<'_>) -> Result<(), RuleError> {
         let x = cx.operand(0)?;
@@ -76,9 +79,12 @@ impl Operator for Pool {
                 axes.push(x.axes[axis + 2]);
                 continue;
             }
-            cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
+            // A pool over whole axes is a reduction: what stands where does not matter.
             let extent = match &window {
-                Some(window) => window.output(axis, cx.dims.extent(x.axes[axis + 2]))?,
+                Some(window) => {
+                    cx.freeze(x.axes[axis + 2], Reason::SpatialAxis);
+                    window.output(axis, cx.dims.extent(x.axes[axis + 2]))?
+                }
                 None => Extent::from(1i64),
             };
             let d = cx.dims.axis(extent);
@@ -169,7 +175,13 @@ impl Operator for Pool {
         Ok(all)
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
-        mask.apart()
+        let spatial: Vec<usize> = (2..mask.rank(0)).collect();
+        match self {
+            Pool::Max | Pool::Average | Pool::Lp => mask.apart(),
+            Pool::GlobalMax => mask.filled(&[(0, &spatial, f32::NEG_INFINITY)]),
+            Pool::GlobalAverage => mask.averaged(&spatial),
+            Pool::GlobalLp => mask.filled(&[(0, &spatial, 0.0)]),
+        }
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)

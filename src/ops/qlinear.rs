@@ -165,6 +165,13 @@ impl Operator for Qlinear {
             };
             (axis..last).for_each(|a| cx.freeze(x.axes[a], Reason::Barrier));
         }
+        if *self == Qlinear::GlobalAveragePool {
+            // Nor is a mean of integers one over fewer of them.
+            let spatial = cx.operand(0)?.axes;
+            spatial[2..]
+                .iter()
+                .for_each(|d| cx.freeze(*d, Reason::SpatialAxis));
+        }
         let dtype = quantized_as(cx, self.scale() + 1, data[0])?;
         for result in results {
             cx.results.push(ValueType { dtype, ..result });

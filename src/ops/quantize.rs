@@ -166,16 +166,12 @@ pub(super) fn rounded(
     all: impl Iterator<Item = (f32, i64)>,
     dtype: DType,
 ) -> Result<Tensor, EvalError> {
-    let (least, most) = match dtype {
-        DType::I8 => (i8::MIN as f64, i8::MAX as f64),
-        DType::U8 => (0.0, u8::MAX as f64),
-        DType::I16 => (i16::MIN as f64, i16::MAX as f64),
-        DType::U16 => (0.0, u16::MAX as f64),
-        DType::I32 => (i32::MIN as f64, i32::MAX as f64),
-        _ => return wrong(format!("quantization to {}", dtype.name())),
+    let Some((least, most)) = dtype.range() else {
+        return wrong(format!("quantization to {}", dtype.name()));
     };
     let one = |(x, zero): (f32, i64)| {
-        (x.round_ties_even() as f64 + zero as f64).clamp(least, most) as i64
+        let sum = x.round_ties_even() as f64 + zero as f64;
+        sum.clamp(least as f64, most as f64) as i64
     };
     Ok(Tensor::from_i64(shape, all.map(one).collect())?.cast(dtype)?)
 }
@@ -215,17 +211,31 @@ fn scaled(cx: &mut Rule<'_>) -> Result<(), RuleError> {
         ([one], 0) => cx.equate(*one, x.axes[axis]),
         (blocks, size) if size > 0 && blocks.len() == x.axes.len() => {
             for (i, (a, b)) in x.axes.iter().zip(blocks).enumerate() {
-                if i == axis {
+                let own = if i == axis {
+                    blocks_of(cx, *b, size)
+                } else {
+                    *b
+                };
+                let fits = i != axis || cx.known(*a) == cx.known(own);
+                if fits {
+                    cx.equate(*a, own)?;
+                } else {
+                    // The last block is not full.
                     cx.freeze(*a, Reason::Index);
                     cx.freeze(*b, Reason::Index);
-                } else {
-                    cx.equate(*a, *b)?;
                 }
             }
             Ok(())
         }
         _ => cx.wrong("the scales do not fit the operand"),
     }
+}
+
+/// The positions of so many blocks: whole ones can go.
+fn blocks_of(cx: &mut Rule<'_>, blocks: Dim, size: i64) -> Dim {
+    let within = cx.dims.axis(Extent::from(size));
+    cx.freeze(within, Reason::Index);
+    cx.dims.product(&[blocks, within])
 }
 
 /// Scales and zero points, and how the elements reach them.

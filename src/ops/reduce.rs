@@ -142,21 +142,9 @@ impl Operator for Reduce {
     }
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle> {
         let axes = Reduce::axes(mask.attrs(), mask.rank(0)).unwrap_or_default();
-        if *self != Reduce::Mean {
-            return mask.filled(&[(0, &axes, self.identity())]);
-        }
-        let means = mask.filled(&[(0, &axes, 0.0)]);
-        let ratio = mask.survivors(0, &axes);
-        match (means.first(), ratio == 1.0) {
-            (Some(mean), false) => {
-                let ratio = mask.scalar(0, ratio);
-                vec![mask.emit(
-                    Op::Binary(table::Binary::Mul),
-                    &[Some(*mean), Some(ratio)],
-                    Attrs::new(),
-                )]
-            }
-            _ => means,
+        match self {
+            Reduce::Mean => mask.averaged(&axes),
+            _ => mask.filled(&[(0, &axes, self.identity())]),
         }
     }
     fn usage(&self, view: &View<'_>, k: usize) -> Use {

@@ -11,8 +11,8 @@ use crate::tensor::{ExtentFactor, Tensor};
 /// bound, how many positions there are is what the result's type says.
 pub struct Slice;
 
-/// A bound from here on means "to the end".
-const FAR: i64 = i32::MAX as i64;
+/// A bound from here on means "to the end": exporters write the largest integer of 64 or of 32 bits, or 1,000,000,000.
+pub const FAR: i64 = 1_000_000_000;
 
 /// More positions than this are not turned around one by one: the axis freezes.
 const MOST_TURNED: i64 = 1024;

@@ -2,7 +2,7 @@
 use super::inputs::{Binding, symbols};
 use crate::ir::{Def, Facts, Module, NodeId, ValueId, module_path};
 use crate::ops::{Binary, Norm, Op, Role, Unary, Use, View};
-use crate::tensor::{DType, Extent};
+use crate::tensor::Extent;
 use std::collections::BTreeSet;
 
 /// How params and multiply-accumulates are counted.
@@ -49,9 +49,9 @@ pub fn cost(module: &Module, facts: &Facts, convention: Convention) -> Cost {
         Convention::TorchPruning => statistics_and_constants(module, facts),
     };
     for (v, tensor) in module.tensors() {
-        bytes += tensor.byte_len() as u64;
+        bytes += (tensor.len() * tensor.dtype.bits()).div_ceil(8) as u64;
         let is_param = matches!(module.value(v).def, Def::Param(_));
-        let quantized = is_param && matches!(tensor.dtype, DType::I8 | DType::U8);
+        let quantized = is_param && tensor.dtype.is_quantized();
         if (tensor.dtype.is_float() || quantized) && !uncounted.contains(&v) {
             params += tensor.len() as u64;
         }

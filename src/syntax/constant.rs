@@ -2,7 +2,7 @@
 use super::ast::{Item, Term, TermKind};
 use super::token::Mistake;
 use crate::diag::Span;
-use crate::tensor::{DType, Element, Tensor};
+use crate::tensor::{DType, Element, I4, Tensor, U4};
 use half::{bf16, f16};
 use std::fmt::Write;
 
@@ -106,10 +106,12 @@ pub fn tensor(item: &Item<'_>, dtype: DType, shape: &[usize]) -> Result<Tensor, 
         DType::I32 => elements(&terms, dtype, shape, |l| i32::try_from(l.integer()?).ok()),
         DType::I16 => elements(&terms, dtype, shape, |l| i16::try_from(l.integer()?).ok()),
         DType::I8 => elements(&terms, dtype, shape, |l| i8::try_from(l.integer()?).ok()),
+        DType::I4 => elements(&terms, dtype, shape, |l| I4::new(l.integer()?)),
         DType::U64 => elements(&terms, dtype, shape, |l| u64::try_from(l.integer()?).ok()),
         DType::U32 => elements(&terms, dtype, shape, |l| u32::try_from(l.integer()?).ok()),
         DType::U16 => elements(&terms, dtype, shape, |l| u16::try_from(l.integer()?).ok()),
         DType::U8 => elements(&terms, dtype, shape, |l| u8::try_from(l.integer()?).ok()),
+        DType::U4 => elements(&terms, dtype, shape, |l| U4::new(l.integer()?)),
         DType::Bool => elements(&terms, dtype, shape, |l| match (l.negative, l.text) {
             (false, "true") => Some(true),
             (false, "false") => Some(false),
@@ -207,10 +209,12 @@ pub fn text(tensor: &Tensor) -> String {
         DType::I32 => all(tensor, |n: i32| n.to_string()),
         DType::I16 => all(tensor, |n: i16| n.to_string()),
         DType::I8 => all(tensor, |n: i8| n.to_string()),
+        DType::I4 => all(tensor, |n: I4| n.get().to_string()),
         DType::U64 => all(tensor, |n: u64| n.to_string()),
         DType::U32 => all(tensor, |n: u32| n.to_string()),
         DType::U16 => all(tensor, |n: u16| n.to_string()),
         DType::U8 => all(tensor, |n: u8| n.to_string()),
+        DType::U4 => all(tensor, |n: U4| n.get().to_string()),
         DType::Bool => all(tensor, |b: bool| b.to_string()),
     };
     let mut out = String::new();

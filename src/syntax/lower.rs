@@ -6,7 +6,7 @@ use super::token::{Mistake, unquote};
 use crate::diag::{Source, Span, line_column, nearest};
 use crate::ir::{Def, DimDef, Module, Origin, Type, ValueId};
 use crate::ops::{Expr, ExprError, quoted};
-use crate::tensor::{DType, Extent, Tensor};
+use crate::tensor::{DType, Extent, Tensor, TensorError};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -173,11 +173,21 @@ impl<'s> Lower<'_, 's> {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Tensor, Mistake> {
-        let tensor = self.weights.get(text, dtype, shape).map_err(|e| Mistake {
+        let mut tensor = self.weights.get(text, dtype, shape).map_err(|e| Mistake {
             span: of.span,
             message: e.message,
             help: e.help,
         })?;
+        // Weights files know no four bits.
+        if tensor.dtype != dtype && tensor.dtype == dtype.in_bytes() {
+            let wrong = |e: TensorError| Mistake::new(of.span, e.to_string());
+            let narrow = tensor.cast(dtype).map_err(wrong)?;
+            if narrow.cast(tensor.dtype).map_err(wrong)? != tensor {
+                let message = format!("the weights of `{}` do not fit {}", of.text, dtype.name());
+                return Err(Mistake::new(of.span, message));
+            }
+            tensor = narrow;
+        }
         if tensor.dtype != dtype || tensor.shape != shape {
             let message = format!(
                 "`{}` is {}{shape:?} here and {tensor:?} in the weights",

@@ -7,7 +7,7 @@ pub mod mapped;
 mod random;
 
 pub use compare::difference;
-pub use dtype::{DType, Element};
+pub use dtype::{DType, Element, I4, U4};
 pub use extent::{Extent, ExtentFactor, quoted};
 pub use gather::Pick;
 pub use random::Random;
@@ -128,7 +128,7 @@ impl Tensor {
             }
         }
     }
-    /// How many bytes there are.
+    /// How many bytes there are in memory.
     pub fn byte_len(&self) -> usize {
         self.len() * self.dtype.size()
     }

@@ -84,10 +84,18 @@ macro_rules! elements {
             DType::I32 => elements!(@ i32, $tensor, $values => $body),
             DType::I16 => elements!(@ i16, $tensor, $values => $body),
             DType::I8 => elements!(@ i8, $tensor, $values => $body),
+            DType::I4 => {
+                let wide = $tensor.cast(DType::I8).map_err(std::io::Error::other)?;
+                elements!(@ i8, wide, $values => $body)
+            }
             DType::U64 => elements!(@ u64, $tensor, $values => $body),
             DType::U32 => elements!(@ u32, $tensor, $values => $body),
             DType::U16 => elements!(@ u16, $tensor, $values => $body),
             DType::U8 => elements!(@ u8, $tensor, $values => $body),
+            DType::U4 => {
+                let wide = $tensor.cast(DType::U8).map_err(std::io::Error::other)?;
+                elements!(@ u8, wide, $values => $body)
+            }
             DType::Bool => elements!(@ bool, $tensor, $values => $body),
         }
     };
@@ -140,7 +148,7 @@ mod tests {
         for (name, tensor) in &all {
             let expected = match tensor.dtype {
                 DType::BF16 => tensor.cast(DType::F32).unwrap(),
-                _ => tensor.clone(),
+                other => tensor.cast(other.in_bytes()).unwrap(),
             };
             assert_eq!(back[name], expected, "{name}");
         }

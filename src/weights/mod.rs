@@ -22,7 +22,7 @@ pub enum WeightsError {
     Content(String, String),
 }
 
-/// The element types that both sides know.
+/// The element types that both sides know; others are written as the one that holds their values in whole bytes.
 const TYPES: [(DType, Dtype); 13] = [
     (DType::F64, Dtype::F64),
     (DType::F32, Dtype::F32),

@@ -68,7 +68,9 @@ fn write_in(
 /// One file; the types of the largest elements come first, so that all are aligned.
 fn one(mut tensors: Vec<(&str, &Tensor)>, path: &Path) -> Result<(), WeightsError> {
     let dtype = |tensor: &Tensor| {
-        let found = TYPES.iter().find(|(ours, _)| *ours == tensor.dtype);
+        let found = TYPES
+            .iter()
+            .find(|(ours, _)| *ours == tensor.dtype.in_bytes());
         found.map_or(Dtype::U8, |(_, theirs)| *theirs)
     };
     tensors.sort_by(|(a, x), (b, y)| dtype(y).cmp(&dtype(x)).then(a.cmp(b)));

@@ -90,6 +90,23 @@ fn what_compares_channels_is_taken_over_the_survivors() {
 }
 
 #[test]
+fn pools_over_whole_axes_are_taken_over_the_survivors() {
+    // The channels stand where an image has its columns, as TensorFlow's exporter writes means over the last axis.
+    let cases = [
+        "%m = global_average_pool(%t)\n%z = sub(%t, %m)",
+        "%m = global_max_pool(%t)\n%z = mul(%t, %m)",
+        "%m = global_lp_pool(%t) {p = 1}\n%z = div(%t, %m)",
+    ];
+    all(&cases, |body| {
+        let body = format!(
+            "%t = transpose(%x) {{perm = [0, 2, 3, 1]}}\n{body}\n%y = transpose(%z) {{perm = [0, 3, 1, 2]}}"
+        );
+        // The mean is over the columns of the image, too.
+        image("", &body, 12, &[12]);
+    });
+}
+
+#[test]
 fn what_orders_channels_is_frozen() {
     let cases = [
         "%y = hardmax(%x) {axis = 1}",

@@ -162,6 +162,28 @@ param @f : f32[8]\ninput %in : f32[4, 3]\n%x = matmul(%in, @a)
 }
 
 #[test]
+fn weights_of_four_bits_in_blocks() {
+    // Whole blocks go, with their scales and zeros; what does not fill its last block stays.
+    let cases: &[(&str, &str, &[usize])] = &[
+        ("param @s : f32[4, 12]", "", &[4]),
+        ("param @s : f32[4, 12]\nparam @z : i4[4, 12]", ", @z", &[4]),
+        ("param @s : f32[5, 12]", "", &[]),
+    ];
+    all(cases, |(params, more, free)| {
+        let block = if params.contains("[4") { 8 } else { 7 };
+        let text = format!(
+            "param @a : f32[3, 32]\nparam @w : i4[32, 12]\n{params}\nparam @e : f32[12, 2]
+input %in : f32[4, 3]\n%x = matmul(%in, @a)\n%d = dequantize(@w, @s{more}) {{axis = 0, block_size = {block}}}
+%y = matmul(%x, %d)\n%end = matmul(%y, @e)\noutput %end"
+        );
+        let net = Net::new(&text);
+        assert_eq!(net.free("w:0"), *free, "{params}");
+        assert_eq!(net.free("w:1"), [12], "{params}");
+        net.prunes();
+    });
+}
+
+#[test]
 fn tables_with_packed_blocks() {
     let cases: &[(&str, &str, &[usize])] = &[("", "", &[6]), ("param @z : u8[7, 3]", ", @z", &[3])];
     all(cases, |(params, more, free)| {

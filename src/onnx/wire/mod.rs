@@ -1,4 +1,5 @@
 //! ONNX files as bytes: messages, reading with bounds, streaming out.
+mod packed;
 pub mod proto;
 mod read;
 mod write;

@@ -1,4 +1,5 @@
 //! Reading ONNX files: everything that a file claims is checked before it is believed.
+use super::packed;
 use super::proto::{ModelProto, TensorProto};
 use crate::tensor::{DType, Tensor, TensorError, mapped};
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub fn dtype_of(code: i32) -> Option<DType> {
         12 => DType::U32,
         13 => DType::U64,
         16 => DType::BF16,
+        21 => DType::U4,
+        22 => DType::I4,
         _ => return None,
     })
 }
@@ -132,18 +135,19 @@ fn elements(proto: &TensorProto, files: &Files) -> Result<Tensor, String> {
         .collect();
     let shape = shape.ok_or_else(|| format!("a negative extent in {:?}", proto.dims))?;
     let count = shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
-    let size = count
-        .and_then(|n| n.checked_mul(dtype.size()))
-        .ok_or_else(|| format!("{shape:?} overflows"))?;
-    let count = size / dtype.size();
+    let size = count.and_then(|n| Some((n, packed::length(dtype, n)?)));
+    let (count, size) = size.ok_or_else(|| format!("{shape:?} overflows"))?;
+    let stored = |bytes: Bytes| {
+        let bytes = packed::unpack(dtype, count, bytes);
+        Tensor::new(dtype, &shape, bytes).map_err(|e| e.to_string())
+    };
     if proto.data_location == Some(1) {
-        return Tensor::new(dtype, &shape, external(proto, files, size)?)
-            .map_err(|e| e.to_string());
+        return stored(external(proto, files, size)?);
     }
     if let Some(raw) = &proto.raw_data
         && (!raw.is_empty() || size == 0)
     {
-        return Tensor::new(dtype, &shape, raw.clone()).map_err(|e| e.to_string());
+        return stored(raw.clone());
     }
     let made = match dtype {
         DType::F32 => Tensor::from_vec(&shape, proto.float_data.clone()),
@@ -162,9 +166,9 @@ fn elements(proto: &TensorProto, files: &Files) -> Result<Tensor, String> {
             );
             bits.and_then(|bits| Tensor::new(dtype, &shape, bits.bytes().into_owned()))
         }
-        DType::I8 | DType::U8 | DType::Bool => {
+        DType::I8 | DType::I4 | DType::U8 | DType::U4 | DType::Bool => {
             let bytes: Vec<u8> = proto.int32_data.iter().map(|n| *n as u8).collect();
-            Tensor::new(dtype, &shape, bytes.into())
+            Tensor::new(dtype, &shape, packed::unpack(dtype, count, bytes.into()))
         }
     };
     made.map_err(|e: TensorError| match (e, count) {

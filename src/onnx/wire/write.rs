@@ -1,4 +1,5 @@
 //! Writing ONNX files: the graph is encoded without its weights, which are streamed into their places.
+use super::packed::{length, pack};
 use super::proto::{ModelProto, StringStringEntryProto, TensorProto};
 use crate::tensor::{DType, Tensor};
 use prost::Message;
@@ -36,6 +37,8 @@ pub fn code_of(dtype: DType) -> i32 {
         DType::U32 => 12,
         DType::U64 => 13,
         DType::BF16 => 16,
+        DType::U4 => 21,
+        DType::I4 => 22,
     }
 }
 
@@ -51,9 +54,14 @@ fn header(name: &str, tensor: &Tensor) -> TensorProto {
 /// A tensor message with its bytes in it.
 pub fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
     TensorProto {
-        raw_data: Some(tensor.bytes().into_owned()),
+        raw_data: Some(pack(tensor).into_owned()),
         ..header(name, tensor)
     }
+}
+
+/// How many bytes a tensor has in a file.
+fn stored(tensor: &Tensor) -> u64 {
+    length(tensor.dtype, tensor.len()).unwrap_or_default() as u64
 }
 
 /// Bytes of a length-delimited field of `length` bytes.
@@ -71,7 +79,7 @@ pub fn write(
     weights: &[Initializer<'_>],
     external: &Path,
 ) -> std::io::Result<()> {
-    let total: u64 = weights.iter().map(|w| w.tensor.byte_len() as u64).sum();
+    let total: u64 = weights.iter().map(|w| stored(w.tensor)).sum();
     let beside = total > MOST;
     let mut data = if beside {
         Some(BufWriter::new(File::create(external)?))
@@ -81,11 +89,11 @@ pub fn write(
     let (mut heads, mut at) = (vec![], 0u64);
     for weight in weights {
         let mut head = header(weight.name, weight.tensor);
-        let length = weight.tensor.byte_len() as u64;
+        let length = stored(weight.tensor);
         if let Some(data) = &mut data {
             let offset = at.div_ceil(ALIGN) * ALIGN;
             data.write_all(&vec![0; (offset - at) as usize])?;
-            data.write_all(&weight.tensor.bytes())?;
+            data.write_all(&pack(weight.tensor))?;
             at = offset + length;
             let entry = |key: &str, value: String| StringStringEntryProto {
                 key: Some(key.into()),
@@ -112,7 +120,7 @@ pub fn write(
         if beside {
             0
         } else {
-            field_len(9, w.tensor.byte_len() as u64)
+            field_len(9, stored(w.tensor))
         }
     };
     let mut rest = model.clone();
@@ -137,8 +145,8 @@ pub fn write(
         key(&mut out, 5, head.len() as u64 + raw(weight))?;
         out.write_all(head)?;
         if !beside {
-            key(&mut out, 9, weight.tensor.byte_len() as u64)?;
-            out.write_all(&weight.tensor.bytes())?;
+            key(&mut out, 9, stored(weight.tensor))?;
+            out.write_all(&pack(weight.tensor))?;
         }
     }
     out.flush()
