@@ -3,6 +3,7 @@ mod annotate;
 mod asked;
 mod assumed;
 mod graph;
+mod groups;
 mod module;
 mod names;
 mod propagate;

@@ -1,6 +1,6 @@
 //! Propagation: every axis of every value gets a dim, every operation states its equations, and the algebra solves them.
 use super::asked::asked;
-use super::{Def, DimDef, Module, NodeId, Type, ValueId, assumed};
+use super::{Def, DimDef, Module, NodeId, Type, ValueId, assumed, groups};
 use crate::diag::Diagnostic;
 use crate::dims::{Cause, Dim, Dims, Reason};
 use crate::ops::{AttrDims, Expr, Operand, Rule, RuleError, Shape, ValueType, View};
@@ -118,6 +118,7 @@ pub fn propagate(module: &Module) -> Result<Facts, Diagnostic> {
     if let Some(conflict) = assumed::contradiction(&p.facts) {
         return Err(module.conflict(&conflict));
     }
+    groups::state(module, &mut p.facts);
     Ok(p.facts)
 }
 

@@ -161,6 +161,10 @@ pub trait Operator: Sync {
     fn masked(&self, mask: &mut dyn Mask) -> Vec<Handle>;
     /// How operand `k` is consumed.
     fn usage(&self, view: &View<'_>, k: usize) -> Use;
+    /// The axes of operand 0, of `rank` axes, over which a statistic is taken that goes back to where it was taken: a norm's.
+    fn statistics(&self, _: &Attrs, _rank: usize) -> Vec<usize> {
+        vec![]
+    }
     /// Whether the operation stays what it is where, at each position of one dim, other positions of a second one go.
     ///
     /// An operator that does not say so is taken to let positions of the former meet.

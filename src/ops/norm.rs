@@ -262,6 +262,13 @@ impl Operator for Norm {
         };
         all_axes(view, k, role)
     }
+    fn statistics(&self, attrs: &Attrs, rank: usize) -> Vec<usize> {
+        match self {
+            // Its groups are said already.
+            Norm::Group => vec![],
+            _ => self.axes(attrs, rank).unwrap_or_default(),
+        }
+    }
     fn ragged(&self, pairs: &Pairs<'_>) -> bool {
         if *self == Norm::Group {
             return pairs.on_one_axis();

@@ -186,6 +186,12 @@ impl Operator for Pool {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn statistics(&self, _: &Attrs, rank: usize) -> Vec<usize> {
+        match self {
+            Pool::GlobalAverage => (2..rank).collect(),
+            _ => vec![],
+        }
+    }
     fn ragged(&self, pairs: &Pairs<'_>) -> bool {
         pairs.places.iter().all(|p| p.inner < 2 && p.outer < 2)
     }

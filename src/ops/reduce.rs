@@ -150,6 +150,14 @@ impl Operator for Reduce {
     fn usage(&self, view: &View<'_>, k: usize) -> Use {
         all_axes(view, k, Role::Other)
     }
+    fn statistics(&self, attrs: &Attrs, rank: usize) -> Vec<usize> {
+        match self {
+            Reduce::Mean if attrs.flag("keep_dims") => {
+                Reduce::axes(attrs, rank).unwrap_or_default()
+            }
+            _ => vec![],
+        }
+    }
     fn ragged(&self, pairs: &Pairs<'_>) -> bool {
         let rank = pairs.view.operand(0).map_or(0, |x| x.axes.len());
         Reduce::axes(pairs.view.attrs, rank).is_ok_and(|axes| pairs.within_rows(&axes))
