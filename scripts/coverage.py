@@ -1,21 +1,22 @@
 """Write docs/coverage.md: what `tpc` does with real models, and what Torch-Pruning does with them.
 
-    python coverage.py [--models DIR ...] [--zoo] [--torch-pruning] [--only NAME ...] [--render]
+    python coverage.py [--models DIR ...] [--zoo] [--keras PYTHON] [--paddle PYTHON] [--torch-pruning] [--only NAME ...] [--render]
 
 `--models` takes ONNX files of a folder (`.onnx.gz` are filled by the `weights.py` of the rig beside it), `--zoo` exports the list of `zoo.py` one model at a time,
-`--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
+`--keras` and `--paddle` those of `zoo_keras.py` and `zoo_paddle.py` by interpreters that have what these need, `--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
 a line of `--results`, and what is there is not done again. For each model: `tpc groups` (timed), then `tpc compile` of half of every width, verified, then a run of
 what it wrote in ONNX Runtime. Needs: onnx, onnxruntime; for the zoo what `zoo.py` needs; torch-pruning.
 """
 import argparse, collections, glob, importlib.util, json, os, signal, statistics, subprocess, sys, tempfile, time
 
-import zoo
+import zoo, zoo_keras, zoo_paddle
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PLAN = "[target]\nratio = 0.5\n"
 LIMIT = 120
-EXPORTERS = {"bn": "TorchScript", "dynamo": "torch.export", "raw": "torch.export, raw", "": "as trained"}
+EXPORTERS = {"bn": "TorchScript", "dynamo": "torch.export", "raw": "torch.export, raw", "": "as trained", "tf2onnx": "tf2onnx", "nchw": "tf2onnx, NCHW", "keras": "Keras 3", "tflite": "TensorFlow Lite",
+             "paddle": "Paddle", "fixed": "Paddle, all known"}
 # What torch-dag publishes for its share of prunable multiply-accumulates.
 TORCH_DAG = {"resnet50": 0.999, "efficientnet_b0": 0.996, "convnext_tiny": 0.93, "beit_base_patch16_224": 0.66, "ghostnet_100": 0.069}
 
@@ -39,7 +40,7 @@ def split_name(path):
     """Model and exporter of a file's name."""
     stem = os.path.basename(path).split(".onnx")[0]
     model, _, exporter = stem.rpartition(".")
-    if exporter in ("bn", "dynamo", "raw"):
+    if exporter and exporter in EXPORTERS:
         return model, exporter
     return stem, "dynamo" if stem.startswith("hf") else ""
 
@@ -140,15 +141,15 @@ def given(results, tpc, folder, wanted):
             one(results, tpc, path, "given")
 
 
-def exported(results, tpc, wanted, exporters):
+def exported(results, tpc, wanted, family, exporters, python):
     """All models by the first exporter, then by the others: what is there when time is up is of all kinds."""
     for exporter in exporters:
-        for name in zoo.sources():
-            model, key = zoo.stem(name), f"{zoo.stem(name)}.{exporter}"
-            if key in results.rows or not wanted(model) or (name.startswith("hf/") and exporter == "bn"):
+        for name in family.sources():
+            model, key = family.stem(name), f"{family.stem(name)}.{exporter}"
+            if key in results.rows or not wanted(model) or not family.fits(name, exporter):
                 continue
             with tempfile.TemporaryDirectory() as tmp:
-                _, wrong, _ = call([sys.executable, os.path.join(HERE, "zoo.py"), f"{name}.{exporter}", "--out", tmp], 400)
+                _, wrong, _ = call([python, family.__file__, f"{name}.{exporter}", "--out", tmp], 400, last=True)
                 path = os.path.join(tmp, f"{key}.onnx")
                 if wrong or not os.path.exists(path):
                     results.add(dict(key=key, model=model, exporter=exporter, source="zoo", unexported=True, error=f"not exported: {wrong}"))
@@ -210,8 +211,9 @@ def render(results, path):
     unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
     if unseen:
         lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
-    kinds = [("convolutional and mixer networks", lambda r: not r["attention"] and not r["model"].startswith("hf")), ("vision networks with attention", lambda r: r["attention"] and not r["model"].startswith("hf")),
-             ("small transformers", lambda r: r["model"].startswith("hf"))]
+    other = ("hf", "keras", "paddle")
+    kinds = [("convolutional and mixer networks", lambda r: not r["attention"] and not r["model"].startswith(other)), ("vision networks with attention", lambda r: r["attention"] and not r["model"].startswith(other)),
+             ("small transformers", lambda r: r["model"].startswith("hf")), ("networks of Keras", lambda r: r["model"].startswith("keras")), ("networks of Paddle", lambda r: r["model"].startswith("paddle"))]
     lines += ["", "| median of | files | prunable % | removable % | by outputs % | least prunable % | least removable % |", "|---|---|---|---|---|---|---|"]
     for label, fits in kinds:
         of = [shares(r) for r in rows if "reach" in r and fits(r)]
@@ -258,6 +260,8 @@ def main():
     args.add_argument("--models", nargs="*", default=[], metavar="DIR")
     args.add_argument("--zoo", action="store_true")
     args.add_argument("--exporters", nargs="*", default=list(zoo.EXPORTERS), choices=zoo.EXPORTERS)
+    args.add_argument("--keras", metavar="PYTHON")
+    args.add_argument("--paddle", metavar="PYTHON")
     args.add_argument("--torch-pruning", action="store_true")
     args.add_argument("--only", nargs="*", metavar="NAME")
     args.add_argument("--render", action="store_true")
@@ -270,7 +274,10 @@ def main():
     for folder in args.models:
         given(results, tpc, folder, wanted)
     if args.zoo:
-        exported(results, tpc, wanted, args.exporters)
+        exported(results, tpc, wanted, zoo, args.exporters, sys.executable)
+    for family, python in ((zoo_keras, args.keras), (zoo_paddle, args.paddle)):
+        if python:
+            exported(results, tpc, wanted, family, family.EXPORTERS, python)
     if args.torch_pruning:
         by_torch_pruning(results, wanted)
     render(results, args.out)

@@ -8,7 +8,7 @@ run-time sequence where it takes tokens. EXPORTER is `bn` (the TorchScript expor
 (the same, not optimised); without one all that fit are made.
 
 What a default initialisation leaves constant (scales and biases of norms, running statistics, layer scales, relative positions) is drawn at random, so
-that every parameter matters and no two channels are alike. Needs: torch, torchvision, timm, transformers, onnx, onnxscript.
+that every parameter matters and no two channels are alike. Networks of Keras and of PaddlePaddle: `zoo_keras.py`, `zoo_paddle.py`. Needs: torch, torchvision, timm, transformers, onnx, onnxscript.
 """
 import argparse, os, sys, warnings
 
@@ -96,6 +96,11 @@ def sources():
     return [f"torchvision/{n}" for n in TORCHVISION] + [f"timm/{n}" for n in TIMM] + [f"hf/{n}" for n in TRANSFORMERS] + [f"dyn/{n}" for n in RUNTIME]
 
 
+def fits(name, exporter):
+    """Whether an exporter is for a model."""
+    return exporter in EXPORTERS and not (name.startswith("hf/") and exporter == "bn")
+
+
 def build(name):
     """A model by its name, and inputs for it."""
     torch.manual_seed(0)
@@ -174,8 +179,7 @@ def main():
     for asked in args.names:
         name, _, exporter = asked.partition(".") if asked.endswith(tuple(f".{e}" for e in EXPORTERS)) else (asked, "", "")
         name = full(name)
-        fit = EXPORTERS[1:] if name.startswith("hf/") else EXPORTERS
-        for each in [exporter] if exporter else fit:
+        for each in [exporter] if exporter else [e for e in EXPORTERS if fits(name, e)]:
             path = os.path.join(args.out, f"{stem(name)}.{each}.onnx")
             try:
                 export(name, each, path)
