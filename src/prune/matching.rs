@@ -14,6 +14,8 @@ use std::sync::Arc;
 struct Named {
     /// Values (params among them) by every name they go by.
     values: Vec<(String, ValueId)>,
+    /// Values by the path of the module that has them.
+    paths: Vec<(String, ValueId)>,
     /// Atoms by name.
     atoms: Vec<(Arc<str>, Dim)>,
 }
@@ -32,20 +34,25 @@ impl Named {
                 values.push((shown.clone(), v));
             }
         }
+        let mut paths = vec![];
         for node in &module.nodes {
-            // A module is its params, and what its operations give.
+            // A module is its params, what its operations give, and the modules in it.
             let Some(path) = module_path(node.name.as_deref(), &node.meta) else {
                 continue;
             };
             let tensors = node.operands.iter().flatten();
             let tensors = tensors.filter(|v| module.value(**v).tensor().is_some());
             for v in tensors.chain(node.results.iter().flatten()) {
-                values.push((path.clone(), *v));
+                paths.push((path.clone(), *v));
             }
         }
         let mut atoms: Vec<_> = names.iter().map(|(d, n)| (n.clone(), *d)).collect();
         atoms.sort();
-        Named { values, atoms }
+        Named {
+            values,
+            paths,
+            atoms,
+        }
     }
     /// The axes that a pattern (`glob` or `glob:axis`) means.
     ///
@@ -81,11 +88,11 @@ impl Named {
             let meant = self.atoms.iter().filter(|(n, _)| matcher.is_match(&**n));
             return Ok(meant.map(|(_, atom)| *atom).collect());
         }
-        for (name, v) in self
-            .values
-            .iter()
-            .filter(|(name, _)| matcher.is_match(name))
-        {
+        let own = self.values.iter();
+        let own = own.filter(|(name, _)| matcher.is_match(name));
+        let inside = self.paths.iter();
+        let inside = inside.filter(|(path, _)| outwards(path).any(|path| matcher.is_match(path)));
+        for (name, v) in own.chain(inside) {
             found = true;
             let own = facts.axes(*v).unwrap_or_default();
             match axis {
@@ -121,6 +128,7 @@ impl Named {
         }
         if !found {
             let all = self.values.iter().map(|(name, _)| &**name);
+            let all = all.chain(self.paths.iter().flat_map(|(path, _)| outwards(path)));
             let all = all.chain(self.atoms.iter().map(|(name, _)| &**name));
             let wrong = plan.wrong(at, format!("nothing is called `{glob}`"));
             return Err(match nearest(glob, all) {
@@ -130,6 +138,12 @@ impl Named {
         }
         Ok(axes.into_iter().collect())
     }
+}
+
+/// A module path, and those of the modules that it is in.
+fn outwards(path: &str) -> impl Iterator<Item = &str> {
+    let outer = path.rmatch_indices('.').map(|(at, _)| &path[..at]);
+    std::iter::once(path).chain(outer)
 }
 
 /// Freezes what the plan protects, and checks that what it binds for verification is there.
