@@ -149,3 +149,25 @@ fn what_a_scan_gives_has_as_many_rows_as_it_takes() {
     assert_eq!(axes(&module, &facts, 0), "4 ");
     assert_eq!(axes(&module, &facts, 1), "2 8 T ");
 }
+
+#[test]
+fn inputs_keep_the_names_of_their_axes() {
+    // Every axis of unknown extent has a name of its own, and the batches of two inputs are one all the same.
+    let model = model(
+        15,
+        vec![value("a", &["unk_2", "4"]), value("b", &["unk_1", "4"])],
+        vec![],
+        vec![node("Add", &["a", "b"], &["y"])],
+        vec![value("y", &["unk_3", "4"])],
+    );
+    let inputs = &model.graph.as_ref().unwrap().input;
+    let (module, facts) = taken(&model);
+    assert_eq!(axes(&module, &facts, 0), "unk_1 4 ");
+    let back = Files::new().written(&module, &facts).graph.unwrap();
+    assert_eq!(&back.input, inputs);
+    // And through text.
+    let annotated = tpc::ir::annotate(&module, &facts);
+    let facts = tpc::ir::propagate(&annotated).unwrap();
+    let back = Files::new().written(&annotated, &facts).graph.unwrap();
+    assert_eq!(&back.input, inputs);
+}

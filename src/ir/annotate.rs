@@ -287,10 +287,13 @@ pub fn annotate(module: &Module, facts: &Facts) -> Module {
         let dtype = facts.values[i].dtype;
         let known = axes.is_some() || value.ty.is_some() || !matches!(value.def, Def::Input);
         if known {
-            value.ty = Some(Type {
-                dtype,
-                axes: axes.map(|all| all.into_iter().map(short).collect()),
-            });
+            let own = |axis: usize| module.own_symbol(ValueId(i as u32), axis);
+            let one = |(axis, expr): (usize, Expr)| match own(axis) {
+                Some(symbol) => Expr::Name(symbol.clone()),
+                None => short(expr),
+            };
+            let axes = axes.map(|all| all.into_iter().enumerate().map(one).collect());
+            value.ty = Some(Type { dtype, axes });
         }
     }
     // Extents in attributes that are no dims are the numbers that they were.

@@ -183,6 +183,19 @@ impl Module {
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.at()]
     }
+    /// The run-time symbol that an input's type states for an axis, whatever it is equal to besides.
+    pub fn own_symbol(&self, id: ValueId, axis: usize) -> Option<&Arc<str>> {
+        let value = self.value(id);
+        let axes = value.ty.as_ref().and_then(|ty| ty.axes.as_ref())?;
+        match axes.get(axis)? {
+            Expr::Name(name) if matches!(value.def, Def::Input) => {
+                let own = self.dims.get_key_value(name);
+                own.filter(|(_, def)| matches!(def, DimDef::Runtime))
+                    .map(|(name, _)| name)
+            }
+            _ => None,
+        }
+    }
     /// The operation of that id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.at()]

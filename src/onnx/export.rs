@@ -326,7 +326,12 @@ impl Export<'_> {
     fn port<'t>(&self, v: ValueId, beside: impl Fn(&str) -> Option<&'t str>) -> ValueInfoProto {
         let name = &*self.module.value(v).name;
         let dtype = self.facts.values[v.at()].dtype;
-        let axes = self.facts.shape(v).map(|s| s.axes);
+        let mut axes = self.facts.shape(v).map(|s| s.axes);
+        for (axis, extent) in axes.iter_mut().flatten().enumerate() {
+            if let Some(symbol) = self.module.own_symbol(v, axis) {
+                *extent = Extent::symbol(symbol);
+            }
+        }
         let code = beside(&elements_key(name)).and_then(|c| c.parse().ok());
         let code = code.unwrap_or(code_of(dtype));
         info(name, code, axes.as_deref(), |i| beside(&axis_key(name, i)))
