@@ -112,3 +112,26 @@ output %y"#,
     );
     assert!(net.free("a.weight:1").is_empty());
 }
+
+/// As decoders are written for ONNX Runtime: positions are counted by a mask, which is as long as what was there and what is
+/// new. Verification has to find such sizes, and a mask that hides nothing.
+#[test]
+fn attention_behind_a_cache_is_run() {
+    let net = Net::new(
+        "dim N = ?, S = ?, P = ?, T = ?
+param @e : f32[7, 16]\nparam @w : f32[16, 32]\nparam @o : f32[16, 12]\nparam @end : f32[12, 5]
+const @one : i64[] = 1\nconst @n : i32[] = 0
+input %ids : i64[N, S]\ninput %mask : i64[N, T]
+input %pk : f32[N, 1, P, 8]\ninput %pv : f32[N, 1, P, 8]
+%x = gather(@e, %ids) {axis = 0}\n%q = matmul(%x, @w)
+%all = reduce_sum(%mask) {axes = [1], keep_dims = false}\n%before = sub(%all, @one)\n%last = cast(%before) {to = i32}
+%y, %k, %v = grouped_query_attention(%q, _, _, %pk, %pv, %last, @n) {heads = 2, kv_heads = 1}
+%z = matmul(%y, @o)\n%last_z = matmul(%z, @end)\noutput %last_z\noutput %k\noutput %v",
+    );
+    assert_eq!(net.free("o:1"), [12]);
+    let keep = net.keep(&mut Random(5));
+    let verified = net.verify(&keep, &net.shrunk(&keep)).unwrap();
+    assert!(verified.cuts.is_empty(), "{:?}", verified.cuts);
+    let all_is_sum = |run: &tpc::prune::Binding| run["T"] == run["S"] + run["P"];
+    assert!(verified.runs.iter().all(all_is_sum), "{:?}", verified.runs);
+}

@@ -3,7 +3,7 @@ use super::Failure;
 use crate::diag::Diagnostic;
 use crate::exec::Cpu;
 use crate::ir::{Facts, Module};
-use crate::prune::{RunError, Runner, random_inputs, standard_binding};
+use crate::prune::{NORMAL, RunError, Runner, random_inputs, standard_binding};
 use crate::tensor::Tensor;
 use crate::weights::read_arrays;
 use indexmap::IndexMap;
@@ -18,7 +18,7 @@ pub fn inputs(
 ) -> Result<Vec<Tensor>, Failure> {
     if given.is_empty() {
         let binding = standard_binding(module, facts);
-        let inputs = random_inputs(module, facts, &binding, 1.0, seed);
+        let inputs = random_inputs(module, facts, &binding, NORMAL, seed);
         return inputs.map_err(|e| Failure::Usage(format!("no random inputs: {e}")));
     }
     let mut arrays: IndexMap<String, Tensor> = IndexMap::new();

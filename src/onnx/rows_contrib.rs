@@ -177,6 +177,7 @@ pub const CONTRIB: &[Row] = &[
             field("do_rotary", "rotates", Bool),
             field("rotary_interleaved", "interleaved", Bool),
             field("local_window_size", "window", Int),
+            field("sliding_window_cache", "slides", Bool),
             same("smooth_softmax", Fixed(0)),
             same("qk_output", Fixed(0)),
         ],

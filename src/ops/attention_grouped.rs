@@ -9,8 +9,9 @@ use crate::dims::Reason;
 use crate::tensor::Tensor;
 
 /// `grouped_query_attention(q, k?, v?, past_key?, past_value?, lengths, total, cos?, sin?) {heads, kv_heads, scale, rotates,
-/// interleaved, window, softcap}`: causal attention behind a cache; without `k` and `v`, `q` has their columns too.
-/// `lengths` are the last positions of each batch. Gives the output, and keys and values with the cache before them.
+/// interleaved, window, slides, softcap}`: causal attention behind a cache; without `k` and `v`, `q` has their columns too.
+/// `lengths` are the last positions of each batch. Gives the output, and keys and values with the cache before them; one that
+/// slides keeps its size, and is not run here.
 pub struct GroupedQueryAttention;
 
 impl Operator for GroupedQueryAttention {
@@ -23,6 +24,7 @@ impl Operator for GroupedQueryAttention {
             ("rotates", Kind::Bool),
             ("interleaved", Kind::Bool),
             ("window", Kind::Int),
+            ("slides", Kind::Bool),
         ]
     }
     fn operands(&self) -> RangeInclusive<usize> {
@@ -95,7 +97,9 @@ impl Operator for GroupedQueryAttention {
             let made = cx.apply("b g p d -> p", &[past.axes], &given)?;
             let p = made.results[0][0];
             cx.freeze(p, Reason::SpatialAxis);
-            if total == s {
+            if cx.attrs.flag("slides") {
+                total = p;
+            } else if total == s {
                 let Some(extent) = cx.dims.extent(p).checked_add(cx.dims.extent(s)) else {
                     return cx.wrong("an extent overflows");
                 };
@@ -139,6 +143,9 @@ impl Operator for GroupedQueryAttention {
         // Each batch must fill the cache: what is not there would stand between.
         if last.iter().any(|last| last + 1 != (past + q.length) as i64) {
             return wrong("caches that are not filled are not supported");
+        }
+        if cx.attrs.flag("slides") {
+            return wrong("caches that slide are not supported");
         }
         if cx.attrs.flag("rotates") {
             let (cos, sin) = (cx.operand(7)?, cx.operand(8)?);

@@ -3,6 +3,7 @@ use crate::ir::{Facts, Module, NodeId, ValueId};
 use crate::ops::{Attrs, Op};
 use crate::tensor::{DType, Extent, Random, Tensor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Numbers for run-time symbols, by name.
@@ -43,11 +44,40 @@ pub(super) fn bindings(
             numbers.collect()
         };
         let mut tries: Vec<Binding> = PAIRS.iter().map(bound).collect();
+        // Behind a cache one is the sum of two others: all, of what was there and what is new.
+        let lengths = symbols
+            .iter()
+            .filter(|s| !batches.contains(*s) && !stated.contains_key(&***s));
+        let lengths: Vec<&Arc<str>> = lengths.collect();
+        for (i, a) in lengths.iter().enumerate() {
+            for b in &lengths[i + 1..] {
+                for sum in lengths.iter().filter(|sum| *sum != a && *sum != b) {
+                    let mut behind = bound(&PAIRS[0]);
+                    behind.insert(sum.to_string(), 2 * PAIRS[0][k]);
+                    tries.push(behind);
+                }
+            }
+        }
         tries.dedup();
         tries
     };
     vec![run(0), run(1)]
 }
+
+/// How inputs are drawn.
+#[derive(Copy, Clone)]
+pub struct Draw {
+    /// What normal floats are multiplied by.
+    pub scale: f32,
+    /// Whether integers that index nothing are 1, as those of masks that hide nothing, and not 0 or 1.
+    pub ones: bool,
+}
+
+/// The usual one.
+pub const NORMAL: Draw = Draw {
+    scale: 1.0,
+    ones: false,
+};
 
 /// The run-time symbols of the inputs, and which of them are batches: those of a first axis, or called so.
 pub(super) fn symbols(module: &Module, facts: &Facts) -> (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) {
@@ -67,12 +97,12 @@ pub(super) fn symbols(module: &Module, facts: &Facts) -> (BTreeSet<Arc<str>>, BT
     (symbols, batches)
 }
 
-/// Random inputs under a binding: floats are normal times `scale`, integers stay below what they index.
+/// Random inputs under a binding; integers stay below what they index.
 pub fn random_inputs(
     module: &Module,
     facts: &Facts,
     binding: &Binding,
-    scale: f32,
+    draw: Draw,
     seed: u64,
 ) -> Result<Vec<Tensor>, String> {
     let users = module.users();
@@ -89,12 +119,12 @@ pub fn random_inputs(
         let axes: Option<Vec<usize>> = shape.axes.iter().map(extent).collect();
         let axes = axes.ok_or_else(|| format!("the shape of input `{name}` is not known"))?;
         let mut random = seeded(seed.wrapping_add(i as u64));
-        let most = if shape.dtype.is_integer() {
-            below(module, facts, &users, *v).unwrap_or(2)
-        } else {
-            2
+        let integers = match shape.dtype.is_integer() {
+            true => below(module, facts, &users, *v).map(|n| 0..n),
+            false => None,
         };
-        let tensor = filled(shape.dtype, &axes, scale, most, &mut random);
+        let integers = integers.unwrap_or(i64::from(draw.ones)..2);
+        let tensor = filled(shape.dtype, &axes, draw.scale, integers, &mut random);
         inputs.push(tensor.ok_or_else(|| format!("input `{name}` is too large"))?);
     }
     Ok(inputs)
@@ -102,7 +132,7 @@ pub fn random_inputs(
 
 /// A random tensor: floats are normal, integers 0 or 1.
 pub(super) fn random_like(dtype: DType, axes: &[usize], seed: u64) -> Option<Tensor> {
-    filled(dtype, axes, 1.0, 2, &mut seeded(seed))
+    filled(dtype, axes, 1.0, 0..2, &mut seeded(seed))
 }
 
 /// Most elements of an input.
@@ -112,7 +142,7 @@ fn filled(
     dtype: DType,
     axes: &[usize],
     scale: f32,
-    most: i64,
+    integers: Range<i64>,
     random: &mut Random,
 ) -> Option<Tensor> {
     let count = axes
@@ -122,15 +152,13 @@ fn filled(
     let tensor = if dtype.is_float() {
         Tensor::from_f32(axes, (0..count).map(|_| normal(random) * scale).collect())
     } else {
-        let below = most.clamp(
-            1,
-            if dtype.size() == 1 {
-                100
-            } else {
-                i32::MAX as i64
-            },
-        );
-        let value = |_| (random.next() % below as u64) as i64;
+        let most = if dtype.size() == 1 {
+            100
+        } else {
+            i32::MAX as i64
+        };
+        let count_of = (integers.end - integers.start).clamp(1, most) as u64;
+        let value = |_| integers.start + (random.next() % count_of) as i64;
         Tensor::from_i64(axes, (0..count).map(value).collect())
     };
     tensor.and_then(|t| t.cast(dtype)).ok()

@@ -5,7 +5,7 @@
 use super::keep::{Keep, Picks};
 use crate::dims::{Dim, Term, known};
 use crate::ir::{Def, Facts, Module, Node, NodeId, Type, ValueId};
-use crate::ops::{Attrs, Expr, Handle, Mask, Op};
+use crate::ops::{Attr, Attrs, Expr, Handle, Mask, Op};
 use crate::tensor::{DType, Extent, Pick, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -323,6 +323,14 @@ impl Mask for Masking<'_> {
         made.first().copied().unwrap_or(Handle(u32::MAX))
     }
     fn scalar(&mut self, k: usize, value: f32) -> Handle {
+        let dtype = self.dtype(k);
+        if dtype.is_float() && dtype.size() < 4 {
+            // Runs compute it as f32: it must not be rounded before.
+            let name = self.name("number");
+            let wide = Handle(self.out.add_const(&name, Tensor::scalar(value)).0);
+            let attrs = Attrs::new().with("to", Attr::DType(dtype));
+            return self.emit(Op::Cast, &[Some(wide)], attrs);
+        }
         Handle(self.constant(k, value).0)
     }
     fn integer(&mut self, value: i64) -> Handle {

@@ -24,7 +24,7 @@ mod verify;
 pub use cost::{Convention, Cost, cost, standard_binding};
 pub use criteria::{Magnitude, Normalize, Reduce};
 pub use groups::{Class, Frozen, Group, Groups, ParamAxis, Work, groups, stated};
-pub use inputs::{Binding, random_inputs};
+pub use inputs::{Binding, Draw, NORMAL, random_inputs};
 pub use keep::{Keep, Kept, Picks, Rows, ranges};
 pub use lock::{FrozenRecord, Lock, frozen, hash};
 pub use masked::{Masked, masked};

@@ -1,5 +1,5 @@
 //! Two programs that are not built alike, compared by their outputs alone.
-use super::inputs::{bindings, random_inputs};
+use super::inputs::{NORMAL, bindings, random_inputs};
 use super::{Runner, Verification, Verified, VerifyError};
 use crate::ir::{Facts, Module, propagate};
 use crate::tensor::difference;
@@ -26,7 +26,7 @@ pub fn verify_outputs(
         let mut unfit = String::new();
         let mut found = None;
         for binding in &tries {
-            let inputs = random_inputs(original, facts, binding, 1.0, asked.seed);
+            let inputs = random_inputs(original, facts, binding, NORMAL, asked.seed);
             let ran = inputs.and_then(|inputs| {
                 let ran = runner
                     .run(original, facts, &inputs)

@@ -1,5 +1,5 @@
 //! The proof: the pruned program, as it was written, against the masked original, value by value.
-use super::inputs::{Binding, bindings, random_inputs, random_like};
+use super::inputs::{Binding, Draw, NORMAL, bindings, random_inputs, random_like};
 use super::keep::Picks;
 use super::sample::{Share, sample};
 use super::{Keep, Masked, Run, RunError, Runner, masked};
@@ -53,7 +53,7 @@ pub struct Verified {
     /// What the run-time symbols were bound to in each run.
     pub runs: Vec<Binding>,
     /// By how much inputs were scaled down, as the original was not finite on larger ones (1: they were not).
-    pub scale: f64,
+    pub scale: f32,
     /// Whether only outputs were compared, as the two programs are not built alike.
     pub outputs_only: bool,
 }
@@ -198,15 +198,20 @@ impl Comparison<'_> {
         for tries in runs {
             let mut unfit = String::new();
             let mut passed = false;
-            let strict =
-                (tries.iter()).flat_map(|b| [1.0, 0.1, 0.01].map(|scale| (b, scale, false)));
+            let draws = [1.0, 0.1, 0.01].map(|scale| Draw { scale, ..NORMAL });
+            let strict = (tries.iter()).flat_map(|b| draws.map(|draw| (b, draw, false)));
+            let ones = Draw {
+                ones: true,
+                ..NORMAL
+            };
+            let open = tries.iter().map(|b| (b, ones, false));
             // What fails on all of them (boxes found on noise, say) is like what cannot be run.
-            let at_last = tries.iter().map(|b| (b, 1.0, true));
-            for (binding, scale, failures_cut) in strict.chain(at_last) {
-                match self.once(binding, scale, failures_cut, budget, &mut verified)? {
+            let at_last = tries.iter().map(|b| (b, NORMAL, true));
+            for (binding, draw, failures_cut) in strict.chain(open).chain(at_last) {
+                match self.once(binding, draw, failures_cut, budget, &mut verified)? {
                     Outcome::Passed => {
                         verified.runs.push(binding.clone());
-                        verified.scale = verified.scale.min(scale);
+                        verified.scale = verified.scale.min(draw.scale);
                         passed = true;
                         break;
                     }
@@ -226,18 +231,13 @@ impl Comparison<'_> {
     fn once(
         &self,
         binding: &Binding,
-        scale: f64,
+        draw: Draw,
         failures_cut: bool,
         budget: Option<u64>,
         verified: &mut Verified,
     ) -> Result<Outcome, VerifyError> {
-        let inputs = match random_inputs(
-            self.original,
-            self.facts,
-            binding,
-            scale as f32,
-            self.asked.seed,
-        ) {
+        let inputs = match random_inputs(self.original, self.facts, binding, draw, self.asked.seed)
+        {
             Ok(inputs) => inputs,
             Err(why) => return Ok(Outcome::Unfit(why)),
         };

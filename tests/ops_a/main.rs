@@ -152,6 +152,22 @@ fn norms_by_channel_and_by_group() {
 }
 
 #[test]
+fn norms_in_half_precision() {
+    // What is masked is computed as f32: an epsilon or a share of the channels that f16 rounds would show.
+    let params = "param @s : f16[12]\nparam @t : f16[12]\nconst @small : f32[] = 0.001";
+    for norm in [
+        "instance_norm(%h, @s, @t) {epsilon = 1e-6}",
+        "group_norm(%h, @s, @t) {groups = 1, epsilon = 1e-6}",
+        "mean_variance_norm(%h) {axes = [1, 2, 3]}",
+    ] {
+        let body = format!(
+            "%m = mul(%x, @small)\n%h = cast(%m) {{to = f16}}\n%n = {norm}\n%y = cast(%n) {{to = f32}}"
+        );
+        image(params, &body, 12, &[12]);
+    }
+}
+
+#[test]
 fn shuffles() {
     let down = "%y = space_to_depth(%p) {block = 2}";
     let pad = "%p = pad(%x) {pads = [0, 0, 0, 0, 0, 0, 1, 1]}";
