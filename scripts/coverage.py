@@ -1,22 +1,22 @@
 """Write docs/coverage.md: what `tpc` does with real models, and what Torch-Pruning does with them.
 
-    python coverage.py [--models DIR ...] [--zoo] [--keras PYTHON] [--paddle PYTHON] [--torch-pruning] [--only NAME ...] [--render]
+    python coverage.py [--models DIR ...] [--zoo] [--keras PYTHON] [--paddle PYTHON] [--ultralytics PYTHON] [--torch-pruning] [--only NAME ...] [--render]
 
 `--models` takes ONNX files of a folder (`.onnx.gz` are filled by the `weights.py` of the rig beside it), `--zoo` exports the list of `zoo.py` one model at a time,
-`--keras` and `--paddle` those of `zoo_keras.py` and `zoo_paddle.py` by interpreters that have what these need, `--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
+`--keras`, `--paddle` and `--ultralytics` those of `zoo_keras.py`, `zoo_paddle.py` and `zoo_ultralytics.py` by interpreters that have what these need, `--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
 a line of `--results`, and what is there is not done again. For each model: `tpc groups` (timed), then `tpc compile` of half of every width, verified, then a run of
 what it wrote in ONNX Runtime. Needs: onnx, onnxruntime; for the zoo what `zoo.py` needs; torch-pruning.
 """
 import argparse, collections, glob, importlib.util, json, os, signal, statistics, subprocess, sys, tempfile, time
 
-import zoo, zoo_keras, zoo_paddle
+import zoo, zoo_keras, zoo_paddle, zoo_ultralytics
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PLAN = "[target]\nratio = 0.5\n"
 LIMIT = 120
 EXPORTERS = {"bn": "TorchScript", "dynamo": "torch.export", "raw": "torch.export, raw", "": "as trained", "tf2onnx": "tf2onnx", "nchw": "tf2onnx, NCHW", "keras": "Keras 3", "tflite": "TensorFlow Lite",
-             "paddle": "Paddle", "fixed": "Paddle, all known"}
+             "paddle": "Paddle", "fixed": "Paddle, all known", "ultralytics": "Ultralytics"}
 # What torch-dag publishes for its share of prunable multiply-accumulates.
 TORCH_DAG = {"resnet50": 0.999, "efficientnet_b0": 0.996, "convnext_tiny": 0.93, "beit_base_patch16_224": 0.66, "ghostnet_100": 0.069}
 
@@ -211,9 +211,10 @@ def render(results, path):
     unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
     if unseen:
         lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
-    other = ("hf", "keras", "paddle")
-    kinds = [("convolutional and mixer networks", lambda r: not r["attention"] and not r["model"].startswith(other)), ("vision networks with attention", lambda r: r["attention"] and not r["model"].startswith(other)),
-             ("small transformers", lambda r: r["model"].startswith("hf")), ("networks of Keras", lambda r: r["model"].startswith("keras")), ("networks of Paddle", lambda r: r["model"].startswith("paddle"))]
+    plain = lambda r: not r["model"].startswith(("hf", "keras", "paddle")) and r["exporter"] != "ultralytics"
+    kinds = [("convolutional and mixer networks", lambda r: plain(r) and not r["attention"]), ("vision networks with attention", lambda r: plain(r) and r["attention"]),
+             ("small transformers", lambda r: r["model"].startswith("hf")), ("networks of Keras", lambda r: r["model"].startswith("keras")), ("networks of Paddle", lambda r: r["model"].startswith("paddle")),
+             ("networks of Ultralytics", lambda r: r["exporter"] == "ultralytics")]
     lines += ["", "| median of | files | prunable % | removable % | by outputs % | least prunable % | least removable % |", "|---|---|---|---|---|---|---|"]
     for label, fits in kinds:
         of = [shares(r) for r in rows if "reach" in r and fits(r)]
@@ -262,6 +263,7 @@ def main():
     args.add_argument("--exporters", nargs="*", default=list(zoo.EXPORTERS), choices=zoo.EXPORTERS)
     args.add_argument("--keras", metavar="PYTHON")
     args.add_argument("--paddle", metavar="PYTHON")
+    args.add_argument("--ultralytics", metavar="PYTHON")
     args.add_argument("--torch-pruning", action="store_true")
     args.add_argument("--only", nargs="*", metavar="NAME")
     args.add_argument("--render", action="store_true")
@@ -275,7 +277,7 @@ def main():
         given(results, tpc, folder, wanted)
     if args.zoo:
         exported(results, tpc, wanted, zoo, args.exporters, sys.executable)
-    for family, python in ((zoo_keras, args.keras), (zoo_paddle, args.paddle)):
+    for family, python in ((zoo_keras, args.keras), (zoo_paddle, args.paddle), (zoo_ultralytics, args.ultralytics)):
         if python:
             exported(results, tpc, wanted, family, family.EXPORTERS, python)
     if args.torch_pruning:

@@ -8,7 +8,7 @@ run-time sequence where it takes tokens. EXPORTER is `bn` (the TorchScript expor
 (the same, not optimised); without one all that fit are made.
 
 What a default initialisation leaves constant (scales and biases of norms, running statistics, layer scales, relative positions) is drawn at random, so
-that every parameter matters and no two channels are alike. Networks of Keras and of PaddlePaddle: `zoo_keras.py`, `zoo_paddle.py`. Needs: torch, torchvision, timm, transformers, onnx, onnxscript.
+that every parameter matters and no two channels are alike. Networks of Keras, PaddlePaddle and Ultralytics: `zoo_keras.py`, `zoo_paddle.py`, `zoo_ultralytics.py`. Needs: torch, torchvision, timm, transformers, onnx, onnxscript.
 """
 import argparse, os, sys, warnings
 
