@@ -67,6 +67,78 @@ fn borders_of_shapes_are_computed() {
     assert_eq!(axes(&module, &facts, 0), "N 6 4 6 ");
 }
 
+#[test]
+fn extents_are_multiplied_segment_by_segment() {
+    // As TensorFlow Lite's converter has it: segments 0, 0, 1, 1 of [N, T, 4, 16], sorted, counted, and put in rows.
+    let axis_0 = || ints("axes", &[0]);
+    let keep = |flag: i64| int("keepdims", flag);
+    let column = |from: &str, to: &str| node("Unsqueeze", &[from, "one"], &[to]);
+    let nodes = vec![
+        node("Shape", &["x"], &["shape"]),
+        with(
+            with(
+                node("TopK", &["segments", "four"], &["sorted", "order"]),
+                int("largest", 0),
+            ),
+            int("axis", 0),
+        ),
+        with(
+            node("Unique", &["sorted"], &["kinds", "", "back", "counts"]),
+            int("axis", 0),
+        ),
+        with(
+            with(node("ReduceMax", &["counts"], &["most"]), axis_0()),
+            keep(1),
+        ),
+        with(node("Concat", &["two", "most"], &["table"]), int("axis", 0)),
+        with(
+            node("ConstantOfShape", &["table"], &["nothing"]),
+            AttributeProto {
+                name: Some("value".into()),
+                r#type: Some(4),
+                t: Some(numbers("", &[-1])),
+                ..AttributeProto::default()
+            },
+        ),
+        node("Gather", &["counts", "back"], &["each"]),
+        node("Mod", &["range", "each"], &["place"]),
+        column("sorted", "rows"),
+        column("place", "columns"),
+        with(
+            node("Concat", &["rows", "columns"], &["places"]),
+            int("axis", 1),
+        ),
+        node("ScatterND", &["nothing", "places", "order"], &["filled"]),
+        with(node("Concat", &["shape", "one"], &["more"]), int("axis", 0)),
+        node("Gather", &["more", "filled"], &["factors"]),
+        with(
+            with(
+                node("ReduceProd", &["factors"], &["target"]),
+                ints("axes", &[1]),
+            ),
+            keep(0),
+        ),
+        node("Reshape", &["x", "target"], &["y"]),
+    ];
+    let model = model(
+        15,
+        vec![value("x", &["N", "3", "4", "16"])],
+        vec![
+            numbers("segments", &[1, 0, 1, 0]),
+            numbers("four", &[4]),
+            numbers("two", &[2]),
+            numbers("one", &[1]),
+            numbers("range", &[0, 1, 2, 3]),
+        ],
+        nodes,
+        vec![value("y", &["", "48"])],
+    );
+    let (module, facts) = taken(&model);
+    assert_eq!(module.nodes.len(), 1);
+    // Segment 0 has the axes 1 and 3, segment 1 the axes 0 and 2.
+    assert_eq!(axes(&module, &facts, 0), "48 4 * N ");
+}
+
 fn tensor_2(name: &str, shape: [usize; 2]) -> TensorProto {
     let count = shape[0] * shape[1];
     let all = tpc::tensor::Tensor::from_i64(&shape, vec![2; count]).unwrap();

@@ -2,11 +2,11 @@
 //!
 //! What is not decided (a comparison of run-time extents, an operator that is not followed here) is left alone, and
 //! stays an operation.
-use super::fold_moves;
 use super::node::{attribute, float, floats, int, int_or, ints};
 use super::number::{Arithmetic, Number, tensor};
 use super::wire::dtype_of;
 use super::wire::proto::NodeProto;
+use super::{fold_moves, fold_order};
 use crate::ops::index::{broadcast_strides, walk};
 use crate::tensor::{DType, Extent, Tensor};
 
@@ -179,6 +179,11 @@ pub fn fold(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Opti
             let all = fold_moves::split(node, x?, inputs.get(1).copied().flatten())?;
             Some(all.into_iter().map(|f| Folded { of_shape, ..f }).collect())
         }
+        "TopK" | "Unique" => {
+            let all = fold_order::sorted(node, op_type, inputs)?;
+            Some(all.into_iter().map(|f| Folded { of_shape, ..f }).collect())
+        }
+        "ScatterND" => one(fold_order::placed(node, inputs)),
         _ => one(fold_moves::moved(node, op_type, inputs)),
     }
 }

@@ -416,7 +416,8 @@ impl<'a> Import<'a> {
         let Some(made) = made.filter(|all| all.len() == node.output.len()) else {
             return self.emit(at);
         };
-        for (name, folded) in node.output.iter().zip(made) {
+        let made = node.output.iter().zip(made);
+        for (name, folded) in made.filter(|(name, _)| !name.is_empty()) {
             let known = Known {
                 folded: Some(Rc::new(folded)),
                 node: Some(at),

@@ -4,6 +4,7 @@ mod branch;
 mod export;
 mod fold;
 mod fold_moves;
+mod fold_order;
 mod give;
 mod import;
 mod import_nodes;
