@@ -12,7 +12,7 @@ import argparse, os, sys
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="")
 
 APPLICATIONS = """ConvNeXtTiny DenseNet121 EfficientNetB0 EfficientNetV2B0 InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large NASNetMobile ResNet50
-ResNet50V2 VGG16 Xception""".split()
+ResNet50V2 Xception""".split()
 SIDE = dict(InceptionV3=299, InceptionResNetV2=299, Xception=299)
 EXPORTERS = ("tf2onnx", "nchw", "keras", "tflite")
 # Applications that are written otherwise than by `tf2onnx`, too.
