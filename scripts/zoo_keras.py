@@ -11,12 +11,12 @@ import argparse, os, sys
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="")
 
-APPLICATIONS = """ConvNeXtTiny DenseNet121 EfficientNetB0 EfficientNetV2B0 InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large NASNetMobile ResNet50
+APPLICATIONS = """DenseNet121 EfficientNetB0 EfficientNetV2B0 InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large NASNetMobile ResNet50
 ResNet50V2 Xception""".split()
 SIDE = dict(InceptionV3=299, InceptionResNetV2=299, Xception=299)
 EXPORTERS = ("tf2onnx", "nchw", "keras", "tflite")
 # Applications that are written otherwise than by `tf2onnx`, too.
-OTHERS = dict(nchw=("DenseNet121", "EfficientNetB0", "MobileNetV2", "ResNet50"), keras=("ConvNeXtTiny", "EfficientNetV2B0", "MobileNetV3Small", "ResNet50V2"), tflite=("MobileNet", "MobileNetV2", "ResNet50"))
+OTHERS = dict(nchw=("DenseNet121", "EfficientNetB0", "MobileNetV2", "ResNet50"), keras=("EfficientNetV2B0", "MobileNetV3Small", "ResNet50V2"), tflite=("MobileNet", "MobileNetV2", "ResNet50"))
 
 
 def separable(layers, inputs):
@@ -147,7 +147,7 @@ NETS = {net.__name__: (net, shape) for net, shape in [
     (separable, (64, 64, 3)), (unet, IMAGE), (group_norm, IMAGE), (squeeze_excite, IMAGE), (conv1d, SERIES), (conv3d, (8, 16, 16, 2)), (lstm, TOKENS), (gru, TOKENS),
     (bidirectional, TOKENS), (simple_rnn, TOKENS), (conv_lstm, (4, 16, 16, 3)), (crnn, (32, 64, 1)), (transformer, TOKENS), (decoder, TOKENS), (vit, IMAGE), (einsum_dense, TOKENS), (mlp, (12,))]}
 # What Keras 2 writes otherwise.
-KERAS2 = "MobileNetV2 ResNetRS50 bidirectional crnn lstm gru transformer separable".split()
+KERAS2 = "MobileNetV2 ResNetRS50 bidirectional crnn lstm gru separable".split()
 
 
 def randomise(model, seed=0):
