@@ -189,6 +189,21 @@ fn what_a_loop_gives_has_the_type_that_its_body_states() {
     // Names of the body are not those of the graph; how many turns there are shows at run time.
     assert_eq!(axes(&module, &facts, 0), "last.0 8 ");
     assert_eq!(axes(&module, &facts, 1), "all.turns all.0 8 ");
+    // What they turn out to be equal to is not written in their place: a reader would know more than was known.
+    let mut equal = model.clone();
+    let graph = equal.graph.as_mut().unwrap();
+    graph.initializer.push(floats("five", &[5, 1, 8]));
+    graph.node[2] = node("Add", &["all", "five"], &["b"]);
+    let (module, facts) = taken(&equal);
+    let back = Files::new().written(&module, &facts).graph.unwrap();
+    let all = back
+        .value_info
+        .iter()
+        .find(|v| v.name.as_deref() == Some("all"));
+    assert_eq!(
+        all.unwrap().r#type,
+        value("", &["all.turns", "all.0", "8"]).r#type
+    );
 }
 
 #[test]

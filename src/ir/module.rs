@@ -183,12 +183,18 @@ impl Module {
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.at()]
     }
-    /// The run-time symbol that an input's type states for an axis, whatever it is equal to besides.
+    /// The run-time symbol that the type of an input, or of what an operation gives that is carried through, states for an
+    /// axis, whatever it is equal to besides: nothing else says what it is called.
     pub fn own_symbol(&self, id: ValueId, axis: usize) -> Option<&Arc<str>> {
         let value = self.value(id);
         let axes = value.ty.as_ref().and_then(|ty| ty.axes.as_ref())?;
+        let is_stated = match value.def {
+            Def::Input => true,
+            Def::Result(node, _) => self.node(node).op == Op::Opaque,
+            Def::Param(_) | Def::Const(_) => false,
+        };
         match axes.get(axis)? {
-            Expr::Name(name) if matches!(value.def, Def::Input) => {
+            Expr::Name(name) if is_stated => {
                 let own = self.dims.get_key_value(name);
                 own.filter(|(_, def)| matches!(def, DimDef::Runtime))
                     .map(|(name, _)| name)

@@ -303,9 +303,10 @@ impl<'a> Export<'a> {
         let results = carried.flat_map(|n| n.results.iter().flatten());
         let inner = results.filter(|v| !outputs.contains(v));
         let typed = inner.filter_map(|v| {
-            let (value, shape) = (self.module.value(*v), self.facts.shape(*v)?);
-            let code = code_of(shape.dtype);
-            Some(info(&value.name, code, Some(&shape.axes), |_| None))
+            let axes = self.axes(*v)?;
+            let code = code_of(self.facts.values[v.at()].dtype);
+            let name = &self.module.value(*v).name;
+            Some(info(name, code, Some(&axes), |_| None))
         });
         typed.collect()
     }
@@ -322,16 +323,21 @@ impl<'a> Export<'a> {
 }
 
 impl Export<'_> {
-    /// Name and type of a value, with what rode along with it by its key.
-    fn port<'t>(&self, v: ValueId, beside: impl Fn(&str) -> Option<&'t str>) -> ValueInfoProto {
-        let name = &*self.module.value(v).name;
-        let dtype = self.facts.values[v.at()].dtype;
-        let mut axes = self.facts.shape(v).map(|s| s.axes);
-        for (axis, extent) in axes.iter_mut().flatten().enumerate() {
+    /// The extents of a value, under the names that its own type gives them.
+    fn axes(&self, v: ValueId) -> Option<Vec<Extent>> {
+        let mut axes = self.facts.shape(v)?.axes;
+        for (axis, extent) in axes.iter_mut().enumerate() {
             if let Some(symbol) = self.module.own_symbol(v, axis) {
                 *extent = Extent::symbol(symbol);
             }
         }
+        Some(axes)
+    }
+    /// Name and type of a value, with what rode along with it by its key.
+    fn port<'t>(&self, v: ValueId, beside: impl Fn(&str) -> Option<&'t str>) -> ValueInfoProto {
+        let name = &*self.module.value(v).name;
+        let dtype = self.facts.values[v.at()].dtype;
+        let axes = self.axes(v);
         let code = beside(&elements_key(name)).and_then(|c| c.parse().ok());
         let code = code.unwrap_or(code_of(dtype));
         info(name, code, axes.as_deref(), |i| beside(&axis_key(name, i)))
