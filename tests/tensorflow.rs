@@ -174,8 +174,11 @@ fn what_a_loop_gives_has_the_type_that_its_body_states() {
     );
     let model = model(
         15,
-        vec![value("start", &["N", "8"])],
-        vec![number("count", 3)],
+        vec![
+            value("start", &["N", "8"]),
+            typed("count", 7, Some(ShapeProto::default())),
+        ],
+        vec![],
         vec![
             whole,
             node("Relu", &["last"], &["a"]),
@@ -189,6 +192,14 @@ fn what_a_loop_gives_has_the_type_that_its_body_states() {
     // Names of the body are not those of the graph; how many turns there are shows at run time.
     assert_eq!(axes(&module, &facts, 0), "last.0 8 ");
     assert_eq!(axes(&module, &facts, 1), "all.turns all.0 8 ");
+    // Where the most turns are known, there may be fewer.
+    let mut known = model.clone();
+    let graph = known.graph.as_mut().unwrap();
+    graph.input.pop();
+    graph.initializer.push(number("count", 3));
+    let (module, _) = taken(&known);
+    let ops: Vec<&str> = module.nodes.iter().map(|n| n.op.name()).collect();
+    assert_eq!(ops, ["opaque", "relu", "opaque"]);
     // What they turn out to be equal to is not written in their place: a reader would know more than was known.
     let mut equal = model.clone();
     let graph = equal.graph.as_mut().unwrap();

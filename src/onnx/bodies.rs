@@ -21,6 +21,12 @@ impl Import<'_> {
             "Loop" => {
                 let ty = body.output.get(k.checked_add(1)?)?.r#type.as_ref();
                 let is_row = k >= node.input.len().saturating_sub(2);
+                // It may end before the number of turns that is stated; that what it gives has as many rows is learnt from
+                // what follows, and then a reader of the file that is written knows more than was known here.
+                let most = node.input.first().and_then(|most| self.folded(most));
+                if is_row && most.is_some_and(|most| most.tensor().is_some()) {
+                    return None;
+                }
                 (ty, is_row.then_some((0, None)))
             }
             "Scan" => {

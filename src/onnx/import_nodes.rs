@@ -53,7 +53,7 @@ impl<'a> Import<'a> {
         let inputs: Vec<Option<&Folded>> = inputs.iter().map(Option::as_deref).collect();
         fold(node, op_type(node), &inputs)
     }
-    fn folded(&mut self, name: &str) -> Option<Rc<Folded>> {
+    pub(super) fn folded(&mut self, name: &str) -> Option<Rc<Folded>> {
         let known = self.known.get_mut(name)?;
         if known.folded.is_none() {
             let tensor = match (&known.tensor, known.value) {
