@@ -1,22 +1,22 @@
 """Write docs/coverage.md: what `tpc` does with real models, and what Torch-Pruning does with them.
 
-    python coverage.py [--models DIR ...] [--zoo] [--keras PYTHON] [--paddle PYTHON] [--ultralytics PYTHON] [--torch-pruning] [--only NAME ...] [--render]
+    python coverage.py [--models DIR ...] [--zoo] [--keras PYTHON] [--paddle PYTHON] [--ultralytics PYTHON] [--transformers PYTHON] [--torch-pruning] [--only NAME ...] [--render]
 
 `--models` takes ONNX files of a folder (`.onnx.gz` are filled by the `weights.py` of the rig beside it), `--zoo` exports the list of `zoo.py` one model at a time,
-`--keras`, `--paddle` and `--ultralytics` those of `zoo_keras.py`, `zoo_paddle.py` and `zoo_ultralytics.py` by interpreters that have what these need, `--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
+`--keras`, `--paddle`, `--ultralytics` and `--transformers` those of `zoo_keras.py`, `zoo_paddle.py`, `zoo_ultralytics.py` and `zoo_transformers.py` by interpreters that have what these need, `--torch-pruning` prunes the same models by Torch-Pruning 1.6 (120 s of a processor each), `--render` writes the table of what was measured before. Every result is kept as
 a line of `--results`, and what is there is not done again. For each model: `tpc groups` (timed), then `tpc compile` of half of every width, verified, then a run of
 what it wrote in ONNX Runtime. Needs: onnx, onnxruntime; for the zoo what `zoo.py` needs; torch-pruning.
 """
 import argparse, collections, glob, importlib.util, json, os, signal, statistics, subprocess, sys, tempfile, time
 
-import zoo, zoo_keras, zoo_paddle, zoo_ultralytics
+import zoo, zoo_keras, zoo_paddle, zoo_transformers, zoo_ultralytics
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PLAN = "[target]\nratio = 0.5\n"
 LIMIT = 120
 EXPORTERS = {"bn": "TorchScript", "dynamo": "torch.export", "raw": "torch.export, raw", "": "as trained", "tf2onnx": "tf2onnx", "nchw": "tf2onnx, NCHW", "keras": "Keras 3", "tflite": "TensorFlow Lite",
-             "paddle": "Paddle", "fixed": "Paddle, all known", "ultralytics": "Ultralytics"}
+             "paddle": "Paddle", "fixed": "Paddle, all known", "ultralytics": "Ultralytics", "genai": "onnxruntime-genai", "int4": "onnxruntime-genai, 4 bits"}
 # What torch-dag publishes for its share of prunable multiply-accumulates.
 TORCH_DAG = {"resnet50": 0.999, "efficientnet_b0": 0.996, "convnext_tiny": 0.93, "beit_base_patch16_224": 0.66, "ghostnet_100": 0.069}
 
@@ -53,8 +53,12 @@ def runs(path):
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         feeds = {}
+        named = {n for i in session.get_inputs() for n in i.shape if isinstance(n, str)}
+        cached = "past_sequence_length" in named
+        # Attention behind a cache takes one batch, and counts what was there and what is new.
+        known = dict(batch_size=1, sequence_length=16, past_sequence_length=16, past_sliding_length=4096, total_sequence_length=32) if cached else {}
         for i in session.get_inputs():
-            shape = [n if isinstance(n, int) and n > 0 else 2 if k == 0 else 64 if len(i.shape) == 4 else 16 for k, n in enumerate(i.shape)]
+            shape = [n if isinstance(n, int) and n > 0 else known[n] if n in known else 2 if k == 0 else 64 if len(i.shape) == 4 else 16 for k, n in enumerate(i.shape)]
             kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool}[i.type]
             feeds[i.name] = np.ones(shape, kind)
         session.run(None, feeds)
@@ -211,9 +215,9 @@ def render(results, path):
     unseen = sorted(f"{r['model']} ({EXPORTERS[r['exporter']]})" for r in rows if "reach" in r and blind(r))
     if unseen:
         lines.append(f"- In {len(unseen)} files values behind an operator that is carried through have no rank, and little or nothing is pruned: {', '.join(unseen)}.")
-    plain = lambda r: not r["model"].startswith(("hf", "keras", "paddle")) and r["exporter"] != "ultralytics"
+    plain = lambda r: not r["model"].startswith(("hf", "genai", "keras", "paddle")) and r["exporter"] != "ultralytics"
     kinds = [("convolutional and mixer networks", lambda r: plain(r) and not r["attention"]), ("vision networks with attention", lambda r: plain(r) and r["attention"]),
-             ("small transformers", lambda r: r["model"].startswith("hf")), ("networks of Keras", lambda r: r["model"].startswith("keras")), ("networks of Paddle", lambda r: r["model"].startswith("paddle")),
+             ("small transformers", lambda r: r["model"].startswith("hf")), ("decoders of onnxruntime-genai", lambda r: r["model"].startswith("genai")), ("networks of Keras", lambda r: r["model"].startswith("keras")), ("networks of Paddle", lambda r: r["model"].startswith("paddle")),
              ("networks of Ultralytics", lambda r: r["exporter"] == "ultralytics")]
     lines += ["", "| median of | files | prunable % | removable % | by outputs % | least prunable % | least removable % |", "|---|---|---|---|---|---|---|"]
     for label, fits in kinds:
@@ -264,6 +268,7 @@ def main():
     args.add_argument("--keras", metavar="PYTHON")
     args.add_argument("--paddle", metavar="PYTHON")
     args.add_argument("--ultralytics", metavar="PYTHON")
+    args.add_argument("--transformers", metavar="PYTHON")
     args.add_argument("--torch-pruning", action="store_true")
     args.add_argument("--only", nargs="*", metavar="NAME")
     args.add_argument("--render", action="store_true")
@@ -277,7 +282,7 @@ def main():
         given(results, tpc, folder, wanted)
     if args.zoo:
         exported(results, tpc, wanted, zoo, args.exporters, sys.executable)
-    for family, python in ((zoo_keras, args.keras), (zoo_paddle, args.paddle), (zoo_ultralytics, args.ultralytics)):
+    for family, python in ((zoo_keras, args.keras), (zoo_paddle, args.paddle), (zoo_ultralytics, args.ultralytics), (zoo_transformers, args.transformers)):
         if python:
             exported(results, tpc, wanted, family, family.EXPORTERS, python)
     if args.torch_pruning:

@@ -23,6 +23,11 @@ fn convolution() -> ModelProto {
         key: Some("namespace".into()),
         value: Some("a.b".into()),
     });
+    // A key like one of those under which a module keeps what a file says.
+    relu.metadata_props.push(StringStringEntryProto {
+        key: Some("onnx.op".into()),
+        value: Some("Conv".into()),
+    });
     relu.doc_string = Some("the last".into());
     let mut model = model(
         17,

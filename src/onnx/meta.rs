@@ -2,12 +2,15 @@
 use super::node::{entries, entry, op_type};
 use super::rows::of_op;
 use super::wire::proto::{Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::ir::ARM;
 use crate::ops::Op;
 use crate::tensor::Extent;
 use std::sync::Arc;
 
 /// The key of an operation's name in ONNX where it could be called otherwise.
 pub const OP: &str = "onnx.op";
+/// What stands before a file's own keys that begin as these do.
+const ASIDE: &str = "onnx.metadata.";
 
 /// Keys and values beside a module or an operation.
 pub type Meta = Vec<(Arc<str>, Arc<str>)>;
@@ -61,13 +64,7 @@ pub fn of_model(model: &ModelProto, graph: &GraphProto) -> Meta {
         meta.push((format!("onnx.graph.{key}").into(), value));
     }
     for (key, value) in entries(&model.metadata_props) {
-        let taken = key.starts_with("onnx.");
-        let key = if taken {
-            format!("onnx.metadata.{key}").into()
-        } else {
-            key
-        };
-        meta.push((key, value));
+        meta.push((aside(key), value));
     }
     meta.dedup_by(|a, b| a.0 == b.0);
     meta
@@ -104,9 +101,7 @@ pub fn model(meta: &Meta, opset: i64, ir: i64) -> ModelProto {
                 domain: Some(domain.into()),
                 version: Some(version),
             });
-        } else if let Some(key) = key.strip_prefix("onnx.metadata.") {
-            model.metadata_props.push(entry(key, value));
-        } else if !key.starts_with("onnx.") {
+        } else if let Some(key) = of_file(key) {
             model.metadata_props.push(entry(key, value));
         }
     }
@@ -134,6 +129,7 @@ pub fn of_node(node: &NodeProto, op: Op) -> Meta {
     }
     put(&mut meta, "onnx.doc", node.doc_string.as_deref());
     for (key, value) in entries(&node.metadata_props) {
+        let key = if *key == *ARM { key } else { aside(key) };
         if !meta.iter().any(|(k, _)| *k == key) {
             meta.push((key, value));
         }
@@ -145,8 +141,26 @@ pub fn of_node(node: &NodeProto, op: Op) -> Meta {
 pub fn to_node(meta: &Meta, node: &mut NodeProto) {
     node.domain = get(meta, "onnx.domain").map(str::to_string);
     node.doc_string = get(meta, "onnx.doc").map(str::to_string);
-    for (key, value) in meta.iter().filter(|(k, _)| !k.starts_with("onnx.")) {
-        node.metadata_props.push(entry(key, value));
+    for (key, value) in meta {
+        if let Some(key) = of_file(key) {
+            node.metadata_props.push(entry(key, value));
+        }
+    }
+}
+
+/// The key of a file's own entry, where it would be taken for one of these.
+fn aside(key: Arc<str>) -> Arc<str> {
+    match key.starts_with("onnx.") {
+        true => format!("{ASIDE}{key}").into(),
+        false => key,
+    }
+}
+
+/// What a file calls an entry, if it is the file's own.
+fn of_file(key: &str) -> Option<&str> {
+    match key.strip_prefix(ASIDE) {
+        Some(key) => Some(key),
+        None => (!key.starts_with("onnx.")).then_some(key),
     }
 }
 
