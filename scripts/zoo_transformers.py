@@ -76,8 +76,9 @@ OTHERS = {
     "patchtst": dict(d_model=64, num_attention_heads=4, num_hidden_layers=2, ffn_dim=128, num_input_channels=2, context_length=32, patch_length=8, patch_stride=8), "git": dict(zoo.SMALL, vision_config=VIT),
 }
 KINDS = {**CAUSAL, **EXPERTS, **ENCODERS, **PAIRS, **IMAGES, **CLASSES, **SOUNDS, **BOTH, **OTHERS}
-# Decoders that are built behind a cache.
-GENAI = {**each("llama mistral qwen2 olmo granite", GROUPED), **each("qwen3 gemma2", dict(GROUPED, head_dim=32))}
+# Decoders that are built behind a cache; the builder takes a layer of as many features as there are words for the last.
+BUILT = dict(GROUPED, intermediate_size=256)
+GENAI = {**each("llama mistral qwen2 olmo granite", BUILT), **each("qwen3 gemma2", dict(BUILT, head_dim=32))}
 
 
 def sources():

@@ -56,9 +56,14 @@ pub fn masked(module: &Module, facts: &Facts, keep: &Keep) -> Masked {
     let Masking {
         mut out, values, ..
     } = masking;
-    let outputs = module.outputs.iter();
+    // A result that nothing takes is compared, too; it may be taken where it is masked, and would be dropped there.
+    let users = module.users();
+    let results = module.nodes.iter().flat_map(|node| &node.results);
+    let unused = results.flatten().filter(|v| users[v.at()].is_empty());
+    let outputs = module.outputs.iter().map(|(v, ty)| (*v, ty.clone()));
     out.outputs = outputs
-        .filter_map(|(v, ty)| Some((values[v.at()]?, ty.clone())))
+        .chain(unused.map(|v| (*v, None)))
+        .filter_map(|(v, ty)| Some((values[v.at()]?, ty)))
         .collect();
     Masked {
         module: out,

@@ -85,6 +85,16 @@ fn norms_of_sums() {
 }
 
 #[test]
+fn a_sum_that_nothing_takes_is_compared() {
+    let net = Net::new(
+        "param @a : f32[3, 12]\nparam @g : f32[12]\nparam @e : f32[12, 2]\ninput %in : f32[2, 4, 3]
+%x = matmul(%in, @a)\n%y, _, _, %sum = skip_rms_norm(%x, %x, @g)\n%end = matmul(%y, @e)\noutput %end",
+    );
+    assert_eq!(net.free("e:0"), [12]);
+    net.prunes();
+}
+
+#[test]
 fn norms_of_embeddings() {
     let tables = "param @w : f32[9, 12]\nparam @p : f32[7, 12]\nparam @g : f32[2, 12]\nparam @s : f32[12]\nparam @b : f32[12]
 param @e : f32[12, 2]\nconst @ids : i64[2, 5] = [[1, 8, 0, 3, 3], [2, 2, 7, 5, 1]]
