@@ -56,7 +56,7 @@ def runs(path):
         named = {n for i in session.get_inputs() for n in i.shape if isinstance(n, str)}
         cached = "past_sequence_length" in named
         # Attention behind a cache takes one batch, and counts what was there and what is new.
-        known = dict(batch_size=1, sequence_length=16, past_sequence_length=16, past_sliding_length=4096, total_sequence_length=32) if cached else {}
+        known = dict(batch_size=1, sequence_length=16, past_sequence_length=16, past_sliding_length=4096, total_sequence_length=32, kv_cache_dim=32) if cached else {}
         for i in session.get_inputs():
             shape = [n if isinstance(n, int) and n > 0 else known[n] if n in known else 2 if k == 0 else 64 if len(i.shape) == 4 else 16 for k, n in enumerate(i.shape)]
             kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool}[i.type]
