@@ -10,9 +10,11 @@ run-time sequence where it takes tokens. EXPORTER is `bn` (the TorchScript expor
 What a default initialisation leaves constant (scales and biases of norms, running statistics, layer scales, relative positions) is drawn at random, so
 that every parameter matters and no two channels are alike. Networks of Keras, PaddlePaddle and Ultralytics: `zoo_keras.py`, `zoo_paddle.py`, `zoo_ultralytics.py`. Needs: torch, torchvision, timm, transformers, onnx, onnxscript.
 """
-import argparse, os, sys, warnings
+import sys, warnings
 
 import torch
+
+import zoo_main
 
 warnings.filterwarnings("ignore")
 
@@ -165,30 +167,5 @@ def export(name, exporter, path):
                       input_names=names, output_names=["output"], verbose=False)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("names", nargs="*")
-    args.add_argument("--out", default=".")
-    args.add_argument("--list", action="store_true")
-    args = args.parse_args()
-    if args.list or not args.names:
-        print("\n".join(sources()))
-        return
-    os.makedirs(args.out, exist_ok=True)
-    failed = 0
-    for asked in args.names:
-        name, _, exporter = asked.partition(".") if asked.endswith(tuple(f".{e}" for e in EXPORTERS)) else (asked, "", "")
-        name = full(name)
-        for each in [exporter] if exporter else [e for e in EXPORTERS if fits(name, e)]:
-            path = os.path.join(args.out, f"{stem(name)}.{each}.onnx")
-            try:
-                export(name, each, path)
-                print(f"ok   {path}", flush=True)
-            except Exception as problem:
-                failed += 1
-                print(f"FAIL {name}.{each}: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    zoo_main.main(sys.modules[__name__], full=full)

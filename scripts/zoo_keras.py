@@ -7,7 +7,9 @@ NAME is one of the list, or any other of `keras.applications`. EXPORTER is `tf2o
 `--inputs-as-nchw`, static batch, opset 18), `keras` (`model.export(..., format="onnx")` of Keras 3) or `tflite` (through TensorFlow Lite, weights in eight bits);
 without one all that fit are made. Needs: tensorflow, tf2onnx, onnx, and tf_keras for what is written by Keras 2 (`keras2_*`).
 """
-import argparse, os, sys
+import os, sys
+
+import zoo_main
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow", CUDA_VISIBLE_DEVICES="")
 
@@ -257,29 +259,5 @@ def fits(name, exporter):
     return not (kind.startswith("keras2_") or exporter == "tflite" and kind in beyond)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("names", nargs="*")
-    args.add_argument("--out", default=".")
-    args.add_argument("--list", action="store_true")
-    args = args.parse_args()
-    if args.list or not args.names:
-        print("\n".join(sources()))
-        return
-    os.makedirs(args.out, exist_ok=True)
-    failed = 0
-    for asked in args.names:
-        name, _, exporter = asked.rpartition(".") if asked.endswith(tuple(f".{e}" for e in EXPORTERS)) else (asked, "", "")
-        for each in [exporter] if exporter else [e for e in EXPORTERS if fits(name, e)]:
-            path = os.path.join(args.out, f"{stem(name)}.{each}.onnx")
-            try:
-                export(name, each, path)
-                print(f"ok   {path}", flush=True)
-            except Exception as problem:
-                failed += 1
-                print(f"FAIL {name}.{each}: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    zoo_main.main(sys.modules[__name__])

@@ -6,7 +6,9 @@
 NAME is one of the list, or any other of `paddle.vision.models`. EXPORTER is `paddle` (run-time batch, and run-time length where it takes tokens; opset 13) or `fixed` (all
 extents known; opset 17); without one both are made. Needs: paddlepaddle, paddle2onnx, packaging, onnx.
 """
-import argparse, os, sys, warnings
+import sys, warnings
+
+import zoo_main
 
 warnings.filterwarnings("ignore")
 
@@ -222,31 +224,5 @@ def First(paddle, model):
     return alone
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("names", nargs="*")
-    args.add_argument("--out", default=".")
-    args.add_argument("--list", action="store_true")
-    args = args.parse_args()
-    if args.list or not args.names:
-        print("\n".join(sources()))
-        return
-    os.makedirs(args.out, exist_ok=True)
-    failed = 0
-    for asked in args.names:
-        name, _, exporter = asked.rpartition(".") if asked.endswith(tuple(f".{e}" for e in EXPORTERS)) else (asked, "", "")
-        for each in [exporter] if exporter else EXPORTERS:
-            path = os.path.join(args.out, f"{stem(name)}.{each}.onnx")
-            try:
-                export(name, each, path)
-                if not os.path.exists(path):
-                    raise RuntimeError("nothing was written")
-                print(f"ok   {path}", flush=True)
-            except BaseException as problem:
-                failed += 1
-                print(f"FAIL {name}.{each}: {type(problem).__name__}: {' '.join(str(problem).split())[-300:]}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    zoo_main.main(sys.modules[__name__], said=slice(-300, None))

@@ -6,9 +6,9 @@
 NAME is `hf/KIND`, a small network of the package transformers by the `torch.export` exporter (EXPORTER `dynamo`), or `genai/KIND`, a decoder behind a cache as onnxruntime-genai's builder
 writes it for processors, in f32 (`genai`) or with weights of four bits (`int4`). Needs: what `zoo.py` needs; onnxruntime-genai, onnx-ir and tokenizers for its decoders.
 """
-import argparse, os, subprocess, sys, tempfile, warnings
+import os, subprocess, sys, tempfile, warnings
 
-import zoo
+import zoo, zoo_main
 
 warnings.filterwarnings("ignore")
 
@@ -144,29 +144,5 @@ def export(name, exporter, path):
     torch.onnx.export(model, inputs, path, dynamo=True, external_data=False, input_names=names, output_names=["output"], verbose=False)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("names", nargs="*")
-    args.add_argument("--out", default=".")
-    args.add_argument("--list", action="store_true")
-    args = args.parse_args()
-    if args.list or not args.names:
-        print("\n".join(sources()))
-        return
-    os.makedirs(args.out, exist_ok=True)
-    failed = 0
-    for asked in args.names:
-        name, _, exporter = asked.partition(".")
-        for which in [exporter] if exporter else [e for e in EXPORTERS if fits(name, e)]:
-            path = os.path.join(args.out, f"{stem(name)}.{which}.onnx")
-            try:
-                export(name, which, path)
-                print(f"ok   {path}", flush=True)
-            except Exception as problem:
-                failed += 1
-                print(f"FAIL {name}.{which}: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    zoo_main.main(sys.modules[__name__])

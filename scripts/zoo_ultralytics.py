@@ -7,7 +7,9 @@ NAME is one of the list, or any other configuration of the package (`yolov8s`, `
 `dynamic` has run-time batch, height and width; `nms` has non-maximum suppression in the graph; `end2end` has the heads that need none; `half` is in half precision;
 `int8` is quantized by ONNX Runtime; `raw` is not simplified by onnxslim; `opsetN` is in that operator set. Needs: ultralytics, onnxslim, opencv-python-headless, onnxruntime.
 """
-import argparse, os, shutil, sys, tempfile
+import os, shutil, sys, tempfile
+
+import zoo_main
 
 os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
 
@@ -36,7 +38,7 @@ def fits(name, exporter):
     return exporter in EXPORTERS
 
 
-def export(name, path):
+def export(name, _, path):
     """Writes the model of a name."""
     import torch
     from ultralytics import RTDETR, YOLO
@@ -91,28 +93,5 @@ def quantized(path):
     return out
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("names", nargs="*")
-    args.add_argument("--out", default=".")
-    args.add_argument("--list", action="store_true")
-    args = args.parse_args()
-    if args.list or not args.names:
-        print("\n".join(sources()))
-        return
-    os.makedirs(args.out, exist_ok=True)
-    failed = 0
-    for name in args.names:
-        name = name.removesuffix(f".{EXPORTERS[0]}")
-        path = os.path.join(args.out, f"{stem(name)}.{EXPORTERS[0]}.onnx")
-        try:
-            export(name, path)
-            print(f"ok   {path}", flush=True)
-        except BaseException as problem:
-            failed += 1
-            print(f"FAIL {name}: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    zoo_main.main(sys.modules[__name__])
