@@ -49,13 +49,13 @@ pub(super) fn bindings(
             .iter()
             .filter(|s| !batches.contains(*s) && !stated.contains_key(&***s));
         let lengths: Vec<&Arc<str>> = lengths.collect();
-        for (i, a) in lengths.iter().enumerate() {
-            for b in &lengths[i + 1..] {
-                for sum in lengths.iter().filter(|sum| *sum != a && *sum != b) {
-                    let mut behind = bound(&PAIRS[0]);
-                    behind.insert(sum.to_string(), 2 * PAIRS[0][k]);
-                    tries.push(behind);
-                }
+        if let [first, second, rest @ ..] = &lengths[..]
+            && !rest.is_empty()
+        {
+            for sum in rest.iter().chain([second, first]) {
+                let mut behind = bound(&PAIRS[0]);
+                behind.insert(sum.to_string(), 2 * PAIRS[0][k]);
+                tries.push(behind);
             }
         }
         tries.dedup();
