@@ -4,7 +4,7 @@ use super::node::{attribute, int_or, ints, text};
 use super::number::Number;
 use super::wire::proto::NodeProto;
 use crate::ops::index::{broadcast_strides, strides, unravel, walk};
-use crate::ops::normalize_axis;
+use crate::ops::{normalize_axis, position};
 
 /// Which axes are named.
 pub fn axes_of(axes: &[i64], rank: usize) -> Option<Vec<bool>> {
@@ -166,16 +166,6 @@ fn concat(node: &NodeProto, inputs: &[Option<&Folded>]) -> Option<Folded> {
         }
     }
     Some(first.with(shape, items))
-}
-
-/// A position counted from the front, if there is one.
-fn position(at: i64, n: usize) -> Option<usize> {
-    let at = if at < 0 {
-        at.checked_add(n as i64)?
-    } else {
-        at
-    };
-    usize::try_from(at).ok().filter(|at| *at < n)
 }
 
 fn gather(node: &NodeProto, x: &Folded, indices: &Folded) -> Option<Folded> {

@@ -5,6 +5,7 @@ use super::node::{attribute, int_or};
 use super::number::Number;
 use super::wire::proto::NodeProto;
 use crate::ops::index::strides;
+use crate::ops::position;
 
 /// The results of an operator that sorts a tensor of one axis.
 pub fn sorted(node: &NodeProto, op_type: &str, inputs: &[Option<&Folded>]) -> Option<Vec<Folded>> {
@@ -86,13 +87,7 @@ pub fn placed(node: &NodeProto, inputs: &[Option<&Folded>]) -> Option<Folded> {
     for (row, place) in places.chunks_exact(*width).enumerate() {
         let mut at = 0;
         for (axis, (i, n)) in place.iter().zip(named).enumerate() {
-            let i = if *i < 0 {
-                i.checked_add(*n as i64)?
-            } else {
-                *i
-            };
-            let i = usize::try_from(i).ok().filter(|i| i < n)?;
-            at += i * step[axis];
+            at += position(*i, *n)? * step[axis];
         }
         let from = new.items.get(row * size..(row + 1) * size)?;
         items.get_mut(at..at + size)?.clone_from_slice(from);

@@ -81,6 +81,7 @@ pub use context::{
 pub use conv_transpose::spread;
 pub use expr::{Expr, ExprError};
 pub use mask::{Handle, Mask};
+pub use movement::position;
 pub use pairs::{Pairs, Place};
 pub use slice::FAR;
 pub use table::{

@@ -133,7 +133,7 @@ pub(super) fn target<'a>(cx: &Rule<'a>) -> Result<&'a [Extent], RuleError> {
 }
 
 /// A position counted from the front; negative ones count from the back.
-pub(super) fn position(index: i64, extent: usize) -> Option<usize> {
+pub fn position(index: i64, extent: usize) -> Option<usize> {
     let from_front = match index < 0 {
         true => index.checked_add(i64::try_from(extent).ok()?)?,
         false => index,
